@@ -1,0 +1,42 @@
+#include "base/workers.hpp"
+
+#include "base/error.hpp"
+
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace coldspare {
+
+void run_workers(std::stop_token stop, std::vector<Worker> workers) {
+    std::stop_source inner;
+    const std::stop_callback forward(stop, [&inner] { inner.request_stop(); });
+    std::mutex mutex;
+    std::exception_ptr first;
+    {
+        std::vector<std::jthread> threads;
+        threads.reserve(workers.size());
+        for (Worker& worker : workers) {
+            threads.emplace_back([&worker, &inner, &mutex, &first] {
+                try {
+                    worker(inner.get_token());
+                } catch (...) {
+                    const std::scoped_lock lock(mutex);
+                    if (!first) {
+                        first = std::current_exception();
+                    }
+                    inner.request_stop();
+                }
+            });
+        }
+    }
+    if (stop.stop_requested()) {
+        throw interrupted();
+    }
+    if (first) {
+        std::rethrow_exception(std::exchange(first, nullptr));
+    }
+}
+
+} // namespace coldspare
