@@ -1,0 +1,280 @@
+// Disks and image files through the kernel. Direct I/O where the file system and the device offer it: a page cache that fills
+// with dirty pages makes progress a lie and reading back a test of memory. Offsets are aligned by contract; the odd tail
+// of an image goes through a second, buffered descriptor of the same inode, and fdatasync covers both.
+#include "clone/disk.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/handle.hpp"
+#include "base/text.hpp"
+#include "clone/buffer.hpp"
+#include "clone/sysfs.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+namespace coldspare::clone {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t zero_chunk = 1 << 20;
+
+struct stat stat_of(const fs::path& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) {
+        throw system_error(fmt::format("cannot look at '{}'", path.string()), errno);
+    }
+    return status;
+}
+
+template <typename T>
+T ask_device(int fd, unsigned long request, const fs::path& path) {
+    T value{};
+    if (::ioctl(fd, request, &value) != 0) {
+        throw system_error(fmt::format("cannot ask '{}' for its size", path.string()), errno);
+    }
+    return value;
+}
+
+/// The sector size that an image was made for, where its partition table tells: a GPT header stands
+/// in sector 1 (UEFI 2.10 5.3.2).
+std::uint32_t sector_of_image(int fd) {
+    constexpr std::string_view signature = "EFI PART";
+    for (const std::uint32_t sector : {512U, 4096U}) {
+        std::array<std::byte, 8> bytes{};
+        if (read_at(fd, sector, bytes) == bytes.size() &&
+            std::memcmp(bytes.data(), signature.data(), bytes.size()) == 0) {
+            return sector;
+        }
+    }
+    return 0;
+}
+
+class LinuxDisk : public Disk {
+public:
+    LinuxDisk(DiskFacts facts, Fd buffered, Fd direct, TargetContent content)
+        : facts_(std::move(facts)), buffered_(std::move(buffered)), direct_(std::move(direct)),
+          content_(content) {}
+
+    [[nodiscard]] const DiskFacts& facts() const override { return facts_; }
+
+    void read(std::uint64_t offset, std::span<std::byte> into) override {
+        try {
+            const std::size_t aligned = direct_length(into.size());
+            std::size_t got = 0;
+            if (aligned > 0) {
+                got = read_at(direct_.get(), offset, into.first(aligned));
+            }
+            if (got == aligned && aligned < into.size()) {
+                got += read_at(buffered_.get(), offset + aligned, into.subspan(aligned));
+            }
+            if (got != into.size()) {
+                throw Error("cannot read: the disk ends early");
+            }
+        } catch (Error& error) {
+            throw at(error, "reading", offset);
+        }
+    }
+
+    void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
+        try {
+            const std::size_t aligned = direct_length(bytes.size());
+            if (aligned > 0) {
+                write_at(direct_.get(), offset, bytes.first(aligned));
+            }
+            if (aligned < bytes.size()) {
+                write_at(buffered_.get(), offset + aligned, bytes.subspan(aligned));
+            }
+        } catch (Error& error) {
+            throw at(error, "writing", offset);
+        }
+    }
+
+    void zero(std::uint64_t offset, std::uint64_t length) override {
+        if (content_ == TargetContent::zeros) {
+            return;
+        }
+        try {
+            if (!zero_by_kernel(offset, length)) {
+                zero_by_writing(offset, length);
+            }
+        } catch (Error& error) {
+            throw at(error, "zeroing", offset);
+        }
+    }
+
+    void flush() override {
+        if (::fdatasync(buffered_.get()) != 0) {
+            throw system_error(fmt::format("cannot flush '{}' to its medium", facts_.name), errno,
+                               "data written since the last flush may be lost: check the target, "
+                               "then copy again");
+        }
+    }
+
+private:
+    /// How much of an I/O of `length` can pass by the cache.
+    [[nodiscard]] std::size_t direct_length(std::size_t length) const {
+        return direct_ ? length / io_alignment * io_alignment : 0;
+    }
+
+    [[nodiscard]] Error at(const Error& error, std::string_view action, std::uint64_t offset) const {
+        return Error(fmt::format("{} '{}' at {} ({}): {}", action, facts_.name, offset,
+                                 format_bytes(offset), error.message()),
+                     error.hint(), error.status());
+    }
+
+    /// Lets the kernel make zeros. Never BLKDISCARD or a bare TRIM: what those leave is undefined.
+    bool zero_by_kernel(std::uint64_t offset, std::uint64_t length) {
+        const auto start = static_cast<off_t>(offset);
+        const auto count = static_cast<off_t>(length);
+        if (facts_.kind == DiskKind::block) {
+            std::array<std::uint64_t, 2> range{offset, length};
+            return offset % 4096 == 0 && length % 4096 == 0 &&
+                   ::ioctl(buffered_.get(), BLKZEROOUT, range.data()) == 0;
+        }
+        return ::fallocate(buffered_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
+                           count) == 0 ||
+               ::fallocate(buffered_.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, start,
+                           count) == 0;
+    }
+
+    void zero_by_writing(std::uint64_t offset, std::uint64_t length) {
+        AlignedBuffer zeros(static_cast<std::size_t>(std::min(length, zero_chunk)));
+        std::ranges::fill(zeros.span(), std::byte{0});
+        for (std::uint64_t done = 0; done < length;) {
+            const std::uint64_t piece = std::min(length - done, zero_chunk);
+            write(offset + done, zeros.first(static_cast<std::size_t>(piece)));
+            done += piece;
+        }
+    }
+
+    DiskFacts facts_;
+    Fd buffered_;
+    Fd direct_;
+    TargetContent content_;
+};
+
+/// A second descriptor that passes by the cache, or none where that cannot be had.
+Fd open_direct(const fs::path& path, int flags, DirectIo direct) {
+    if (direct == DirectIo::off) {
+        return {};
+    }
+    Fd fd(::open(path.c_str(), flags | O_DIRECT | O_CLOEXEC));
+    if (!fd && direct == DirectIo::on) {
+        throw system_error(fmt::format("cannot open '{}' for direct I/O", path.string()), errno,
+                           "leave out --direct on");
+    }
+    if (fd && direct == DirectIo::automatic) {
+        // Some file systems accept the flag and refuse the I/O.
+        AlignedBuffer probe(io_alignment);
+        if (::pread(fd.get(), probe.span().data(), probe.size(), 0) < 0 && errno == EINVAL) {
+            return {};
+        }
+    }
+    return fd;
+}
+
+} // namespace
+
+DiskFacts read_disk_facts(const fs::path& path) {
+    const struct stat status = stat_of(path);
+    DiskFacts facts;
+    facts.name = path.string();
+    if (S_ISBLK(status.st_mode)) {
+        const Fd fd = open_file(path, O_RDONLY);
+        facts.kind = DiskKind::block;
+        facts.size = ask_device<std::uint64_t>(fd.get(), BLKGETSIZE64, path);
+        facts.logical_sector =
+            static_cast<std::uint32_t>(ask_device<int>(fd.get(), BLKSSZGET, path));
+        facts.physical_sector = ask_device<std::uint32_t>(fd.get(), BLKPBSZGET, path);
+        const sysfs::Identity identity = sysfs::identity_of(status.st_rdev);
+        facts.model = identity.model;
+        facts.serial = identity.serial;
+        facts.wwn = identity.wwn;
+        facts.origins = sysfs::origins_of_device(status.st_rdev);
+    } else if (S_ISREG(status.st_mode)) {
+        const Fd fd = open_file(path, O_RDONLY);
+        facts.size = static_cast<std::uint64_t>(status.st_size);
+        facts.logical_sector = sector_of_image(fd.get());
+        facts.physical_sector = facts.logical_sector;
+        facts.origins = {sysfs::origin_of_file(status.st_dev, status.st_ino)};
+    } else {
+        throw usage_error(fmt::format("'{}' is neither a block device nor an image file",
+                                      path.string()),
+                          "'coldspare disks' lists the disks of this machine");
+    }
+    return facts;
+}
+
+std::unique_ptr<Disk> open_source(const fs::path& path, DirectIo direct) {
+    DiskFacts facts = read_disk_facts(path);
+    if (facts.size == 0) {
+        throw Error(fmt::format("'{}' is empty: there is nothing to copy", path.string()));
+    }
+    Fd buffered = open_file(path, O_RDONLY);
+    ::posix_fadvise(buffered.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+    Fd unbuffered = open_direct(path, O_RDONLY, direct);
+    return std::make_unique<LinuxDisk>(std::move(facts), std::move(buffered), std::move(unbuffered),
+                                       TargetContent::unknown);
+}
+
+std::unique_ptr<Disk> open_target(const fs::path& path, DirectIo direct, TargetContent content) {
+    DiskFacts facts = read_disk_facts(path);
+    const int exclusive = facts.kind == DiskKind::block ? O_EXCL : 0;
+    Fd buffered(::open(path.c_str(), O_RDWR | O_CLOEXEC | exclusive));
+    if (!buffered && errno == EBUSY) {
+        throw refusal(fmt::format("write to '{}': the kernel says it is in use", path.string()),
+                      "unmount it, swapoff, or stop what holds it: 'coldspare disks' names it");
+    }
+    if (!buffered) {
+        throw system_error(fmt::format("cannot open '{}' for writing", path.string()), errno);
+    }
+    if (::flock(buffered.get(), LOCK_EX | LOCK_NB) != 0) {
+        throw Error(fmt::format("'{}' is locked by another run", path.string()),
+                    "wait until it has ended", ExitStatus::locked);
+    }
+    // O_EXCL is held by the first descriptor; a second open with it would meet ourselves.
+    Fd unbuffered = open_direct(path, O_RDWR, direct);
+    return std::make_unique<LinuxDisk>(std::move(facts), std::move(buffered), std::move(unbuffered),
+                                       content);
+}
+
+std::unique_ptr<Disk> open_for_verify(const fs::path& path) {
+    DiskFacts facts = read_disk_facts(path);
+    Fd buffered = open_file(path, O_RDONLY);
+    Fd unbuffered = open_direct(path, O_RDONLY, DirectIo::automatic);
+    // For the tail, and for all of it where direct I/O is not to be had: clean pages go, dirty ones
+    // are written first.
+    ::fdatasync(buffered.get());
+    if (facts.kind == DiskKind::block) {
+        ::ioctl(buffered.get(), BLKFLSBUF, 0);
+    }
+    ::posix_fadvise(buffered.get(), 0, 0, POSIX_FADV_DONTNEED);
+    return std::make_unique<LinuxDisk>(std::move(facts), std::move(buffered), std::move(unbuffered),
+                                       TargetContent::unknown);
+}
+
+void create_image(const fs::path& path, std::uint64_t size) {
+    const Fd fd = open_file(path, O_RDWR | O_CREAT | O_EXCL);
+    if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
+        const int reason = errno;
+        fs::remove(path);
+        throw system_error(fmt::format("cannot make '{}' {} long", path.string(),
+                                       format_bytes(size)),
+                           reason);
+    }
+    sync_parent_directory(path);
+}
+
+} // namespace coldspare::clone

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace coldspare::clone {
+
+enum class DiskKind { file, block };
+
+/// What is known of a disk. Sector sizes are 0 where they are not known (an image file whose
+/// content does not tell).
+struct DiskFacts {
+    std::string name; ///< as it was asked for: path of the device or the image
+    DiskKind kind = DiskKind::file;
+    std::uint64_t size = 0;
+    std::uint32_t logical_sector = 0;
+    std::uint32_t physical_sector = 0;
+    std::string model;
+    std::string serial;
+    std::string wwn;
+    /// What the bytes are stored on, as names that are equal on one running machine only: the device
+    /// or inode, and everything below a loop device or a partition (docs/PROTOCOL.md 5, DISK).
+    std::vector<std::string> origins;
+};
+
+/// A disk, an image, or a stand-in for one. Calls block and may come from several threads at once;
+/// ranges lie inside [0, size). Buffers come from AlignedBuffer and offsets are multiples of
+/// io_alignment; only the last range of a disk may have an odd length. Throws Error with offset.
+class Disk {
+public:
+    virtual ~Disk() = default;
+    [[nodiscard]] virtual const DiskFacts& facts() const = 0;
+    /// Reads exactly `into.size()` bytes; a short read inside the disk is an Error.
+    virtual void read(std::uint64_t offset, std::span<std::byte> into) = 0;
+    virtual void write(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
+    /// Makes [offset, offset + length) read back as zeros, by the cheapest way that is sure.
+    virtual void zero(std::uint64_t offset, std::uint64_t length) = 0;
+    /// fdatasync(2): returns when all that was written is on the medium. An Error is final: what
+    /// was written since the last flush is unknown, and asking again proves nothing.
+    virtual void flush() = 0;
+};
+
+/// Whether I/O passes by the page cache.
+enum class DirectIo { automatic, on, off };
+
+/// The facts of a device or image without opening it for I/O. Throws Error.
+[[nodiscard]] DiskFacts read_disk_facts(const std::filesystem::path& path);
+
+/// Opens a source, read-only. `write`, `zero` and `flush` are errors.
+[[nodiscard]] std::unique_ptr<Disk> open_source(const std::filesystem::path& path, DirectIo direct);
+
+/// What the target file is before the copy starts.
+enum class TargetContent {
+    unknown, ///< zeros must be written
+    zeros,   ///< reads back as zeros everywhere (a file made by this run)
+};
+
+/// Opens a target for writing (and reading back), a block device with O_EXCL, and takes flock(2)
+/// on it. Throws Error: status 5 if another run holds the lock, 4 if a device is in use.
+[[nodiscard]] std::unique_ptr<Disk> open_target(const std::filesystem::path& path, DirectIo direct,
+                                                TargetContent content);
+
+/// Opens a finished copy for reading its medium back: past the page cache, or with the cache of the
+/// file dropped first where direct I/O is not to be had.
+[[nodiscard]] std::unique_ptr<Disk> open_for_verify(const std::filesystem::path& path);
+
+/// Creates an image file of `size` bytes, sparse. Throws Error; never replaces an existing file.
+void create_image(const std::filesystem::path& path, std::uint64_t size);
+
+} // namespace coldspare::clone

@@ -1,0 +1,87 @@
+#pragma once
+
+#include "base/error.hpp"
+#include "clone/blocks.hpp"
+#include "clone/digest.hpp"
+#include "clone/disk.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// The JSON payloads of the control frames as values (docs/PROTOCOL.md 4 and 5). encode() gives the
+/// payload; each parse_*() throws Error if a field is missing, of another type or beyond its limit.
+namespace coldspare::clone {
+
+inline constexpr unsigned protocol_version = 1;
+inline constexpr unsigned most_streams = 16;
+
+enum class Role { source, target };
+enum class ConnectionKind { control, data };
+
+[[nodiscard]] std::string_view word(Role role);
+
+struct Hello {
+    std::string program;
+    unsigned oldest_version = protocol_version;
+    unsigned newest_version = protocol_version;
+    Role role = Role::source;
+    ConnectionKind kind = ConnectionKind::control;
+    unsigned streams = 1;               ///< control: the most data connections wanted
+    std::vector<std::string> features;  ///< control
+    std::string session;                ///< data: 32 hexadecimal digits
+    unsigned stream = 0;                ///< data: its number
+};
+
+[[nodiscard]] std::string encode(const Hello& hello);
+[[nodiscard]] Hello parse_hello(std::string_view payload);
+
+/// What both can: throws Error if the versions do not meet or the roles are equal.
+struct Agreement {
+    unsigned version = protocol_version;
+    unsigned streams = 1;
+    bool zstd = false;
+};
+[[nodiscard]] Agreement agree(const Hello& ours, const Hello& theirs);
+
+struct DiskMessage {
+    DiskFacts facts;
+    std::uint32_t block_size = default_block_size;
+    bool last = true;
+};
+
+[[nodiscard]] std::string encode(const DiskMessage& disk);
+[[nodiscard]] DiskMessage parse_disk(std::string_view payload);
+
+struct PlanMessage {
+    std::string session;
+    unsigned streams = 1;
+};
+
+[[nodiscard]] std::string encode(const PlanMessage& plan);
+[[nodiscard]] PlanMessage parse_plan(std::string_view payload);
+
+struct ProgressMessage {
+    std::uint64_t bytes_done = 0;
+    std::uint64_t io_ns = 0;
+    std::uint64_t net_ns = 0;
+};
+
+[[nodiscard]] std::string encode(const ProgressMessage& progress);
+[[nodiscard]] ProgressMessage parse_progress(std::string_view payload);
+
+/// END and DONE.
+struct RootMessage {
+    std::string root; ///< 64 hexadecimal digits
+    std::uint64_t blocks_sent = 0;
+};
+
+[[nodiscard]] std::string encode(const RootMessage& root);
+[[nodiscard]] RootMessage parse_root(std::string_view payload);
+
+[[nodiscard]] std::string encode(const Error& error);
+/// The peer's ERROR as ours: "the source reports: ...". Never throws for odd content.
+[[nodiscard]] Error parse_error(std::string_view payload, Role from);
+
+} // namespace coldspare::clone

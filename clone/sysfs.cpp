@@ -1,0 +1,225 @@
+#include "clone/sysfs.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+namespace coldspare::clone::sysfs {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t attribute_limit = 64 * 1024;
+constexpr std::size_t table_limit = 4 << 20;
+
+fs::path directory_of(dev_t device) {
+    return fmt::format("/sys/dev/block/{}:{}", ::major(device), ::minor(device));
+}
+
+/// The text of an attribute, trimmed; empty if it is not there.
+std::string attribute(const fs::path& path) {
+    try {
+        return printable(trim(read_file(path, attribute_limit)));
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+std::optional<dev_t> device_of(const fs::path& directory) {
+    const std::string text = attribute(directory / "dev");
+    const std::size_t colon = text.find(':');
+    if (colon == std::string::npos) {
+        return std::nullopt;
+    }
+    return ::makedev(static_cast<unsigned>(std::stoul(text.substr(0, colon))),
+                     static_cast<unsigned>(std::stoul(text.substr(colon + 1))));
+}
+
+/// The real directory of the device, and of the disk around it if it is a partition.
+fs::path disk_directory(dev_t device) {
+    std::error_code none;
+    const fs::path directory = fs::canonical(directory_of(device), none);
+    if (none) {
+        return {};
+    }
+    return fs::exists(directory / "partition") ? directory.parent_path() : directory;
+}
+
+std::vector<fs::path> partition_directories(const fs::path& disk) {
+    std::vector<fs::path> found;
+    std::error_code none;
+    for (const fs::directory_entry& entry : fs::directory_iterator(disk, none)) {
+        if (fs::exists(entry.path() / "partition", none)) {
+            found.push_back(entry.path());
+        }
+    }
+    std::ranges::sort(found);
+    return found;
+}
+
+const std::string& boot_id() {
+    static const std::string id = attribute("/proc/sys/kernel/random/boot_id");
+    return id;
+}
+
+std::string origin_of_block(dev_t device) {
+    return fmt::format("block:{}:{}:{}", boot_id(), ::major(device), ::minor(device));
+}
+
+/// "253:0" at field 2 of /proc/self/mountinfo (proc(5)), with mount point and options.
+struct Mount {
+    std::string device;
+    std::string point;
+    bool read_only = false;
+};
+
+std::vector<Mount> mounts() {
+    std::vector<Mount> found;
+    const std::string table = read_file("/proc/self/mountinfo", table_limit);
+    for (const std::string_view line : split_lines(table)) {
+        std::vector<std::string_view> fields;
+        for (std::size_t at = 0; at < line.size() && fields.size() < 6;) {
+            const std::size_t end = std::min(line.find(' ', at), line.size());
+            fields.push_back(line.substr(at, end - at));
+            at = end + 1;
+        }
+        if (fields.size() == 6) {
+            found.push_back({std::string(fields[2]), std::string(fields[4]),
+                             fields[5].starts_with("ro,") || fields[5] == "ro"});
+        }
+    }
+    return found;
+}
+
+void add_device_uses(dev_t device, const fs::path& directory, std::vector<Use>& uses) {
+    const std::string name = directory.filename().string();
+    const std::string number = fmt::format("{}:{}", ::major(device), ::minor(device));
+    for (const Mount& mount : mounts()) {
+        if (mount.device == number) {
+            uses.push_back({fmt::format("'{}' is mounted {} at '{}'", name,
+                                        mount.read_only ? "read-only" : "read-write", mount.point),
+                            !mount.read_only});
+        }
+    }
+    const std::string swaps = read_file("/proc/swaps", table_limit);
+    for (const std::string_view line : split_lines(swaps)) {
+        const std::string path(line.substr(0, line.find(' ')));
+        struct stat status {};
+        if (::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode) &&
+            status.st_rdev == device) {
+            uses.push_back({fmt::format("'{}' is used as swap", name), true});
+        }
+    }
+    std::error_code none;
+    for (const fs::directory_entry& entry : fs::directory_iterator(directory / "holders", none)) {
+        const std::string holder = entry.path().filename().string();
+        const std::string label = attribute(entry.path() / "dm" / "name");
+        uses.push_back({fmt::format("'{}' is held by '{}'{}", name, holder,
+                                    label.empty() ? "" : fmt::format(" ({})", label)),
+                        true});
+    }
+}
+
+void add_file_uses(const struct stat& file, std::vector<Use>& uses) {
+    std::error_code none;
+    for (const fs::directory_entry& entry : fs::directory_iterator("/sys/block", none)) {
+        const std::string backing = attribute(entry.path() / "loop" / "backing_file");
+        struct stat status {};
+        if (!backing.empty() && ::stat(backing.c_str(), &status) == 0 &&
+            status.st_dev == file.st_dev && status.st_ino == file.st_ino) {
+            uses.push_back({fmt::format("it is attached to '/dev/{}'",
+                                        entry.path().filename().string()),
+                            attribute(entry.path() / "ro") != "1"});
+        }
+    }
+}
+
+} // namespace
+
+Identity identity_of(dev_t device) {
+    const fs::path disk = disk_directory(device);
+    if (disk.empty()) {
+        return {};
+    }
+    Identity identity;
+    identity.model = attribute(disk / "device" / "model");
+    identity.serial = attribute(disk / "device" / "serial");
+    if (identity.serial.empty()) {
+        identity.serial = attribute(disk / "serial"); // virtio
+    }
+    identity.wwn = attribute(disk / "device" / "wwid");
+    if (identity.wwn.empty()) {
+        identity.wwn = attribute(disk / "wwid"); // nvme
+    }
+    return identity;
+}
+
+std::string origin_of_file(dev_t device, ino_t inode) {
+    return fmt::format("file:{}:{}:{}", boot_id(), device, inode);
+}
+
+std::vector<std::string> origins_of_device(dev_t device) {
+    std::vector<std::string> origins{origin_of_block(device)};
+    const fs::path disk = disk_directory(device);
+    if (disk.empty()) {
+        return origins;
+    }
+    const std::optional<dev_t> whole = device_of(disk);
+    if (whole && *whole != device) {
+        origins.push_back(origin_of_block(*whole));
+    }
+    if (whole && *whole == device) {
+        for (const fs::path& partition : partition_directories(disk)) {
+            if (const std::optional<dev_t> part = device_of(partition)) {
+                origins.push_back(origin_of_block(*part));
+            }
+        }
+    }
+    const std::string backing = attribute(disk / "loop" / "backing_file");
+    struct stat status {};
+    if (!backing.empty() && ::stat(backing.c_str(), &status) == 0) {
+        origins.push_back(origin_of_file(status.st_dev, status.st_ino));
+    }
+    return origins;
+}
+
+std::vector<Use> uses_of(const std::string& path) {
+    std::vector<Use> uses;
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) {
+        return uses;
+    }
+    if (S_ISREG(status.st_mode)) {
+        add_file_uses(status, uses);
+        return uses;
+    }
+    std::error_code none;
+    const fs::path directory = fs::canonical(directory_of(status.st_rdev), none);
+    if (none) {
+        return uses;
+    }
+    add_device_uses(status.st_rdev, directory, uses);
+    for (const fs::path& partition : partition_directories(directory)) {
+        if (const std::optional<dev_t> part = device_of(partition)) {
+            add_device_uses(*part, partition, uses);
+        }
+    }
+    return uses;
+}
+
+std::string name_of(dev_t device) {
+    std::error_code none;
+    const fs::path directory = fs::canonical(directory_of(device), none);
+    return none ? std::string() : directory.filename().string();
+}
+
+} // namespace coldspare::clone::sysfs

@@ -1,0 +1,71 @@
+#pragma once
+
+#include "clone/blocks.hpp"
+#include "clone/codec.hpp"
+#include "clone/digest.hpp"
+#include "clone/range.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace coldspare::clone {
+
+/// Types of frames; numbers, directions and payloads: docs/PROTOCOL.md 5.
+enum class FrameType : std::uint8_t {
+    hello = 0x01,
+    disk = 0x02,
+    plan = 0x03,
+    ready = 0x04,
+    error = 0x05,
+    progress = 0x06,
+    end = 0x07,
+    done = 0x08,
+    data = 0x10,
+    zero = 0x11,
+    stream_end = 0x14,
+};
+
+/// "DATA", or "type 0x7f".
+[[nodiscard]] std::string frame_name(FrameType type);
+
+inline constexpr std::uint8_t flag_ignorable = 0x01;
+
+inline constexpr std::size_t header_size = 48;
+inline constexpr std::uint32_t largest_json = 64 * 1024;
+inline constexpr std::uint32_t largest_zero_range = std::uint32_t{1} << 30;
+
+/// A frame's header as values (docs/PROTOCOL.md 3).
+struct FrameHeader {
+    FrameType type = FrameType::hello;
+    Codec codec = Codec::store;
+    std::uint8_t flags = 0;
+    std::uint16_t disk = 0;
+    std::uint64_t offset = 0;
+    std::uint32_t raw_length = 0;
+    std::uint32_t wire_length = 0;
+    Leaf hash{};
+
+    [[nodiscard]] Range range() const { return {offset, raw_length}; }
+    bool operator==(const FrameHeader&) const = default;
+};
+
+/// The 48 bytes of `header`, check included.
+[[nodiscard]] std::array<std::byte, header_size> encode(const FrameHeader& header);
+
+/// Reads a header. Throws Error if magic, format or check are wrong: what came is not a frame, or
+/// was damaged on the way.
+[[nodiscard]] FrameHeader decode(std::span<const std::byte, header_size> bytes);
+
+/// Refuses a DATA or ZERO frame that is not wholly inside the plan: lengths, codec, range and block
+/// boundaries. Called before the payload is read. Throws Error.
+void check_data_frame(const FrameHeader& header, const Geometry& geometry);
+
+/// Refuses a control frame whose payload is longer than its type allows. Called before the payload
+/// is read. Throws Error.
+void check_control_frame(const FrameHeader& header);
+
+} // namespace coldspare::clone
