@@ -10,7 +10,8 @@ std::string utc_timestamp() {
     std::tm parts{};
     gmtime_r(&now, &parts);
     std::array<char, 32> text{};
-    const std::size_t length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    const std::size_t length =
+        std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
     return std::string(text.data(), length);
 }
 

@@ -49,12 +49,15 @@ Error::Error(std::string message, std::string hint, ExitStatus status)
     : std::runtime_error(message), message_(std::move(message)), hint_(std::move(hint)),
       status_(status) {}
 
-void Error::prepend(std::string_view context) { message_ = fmt::format("{}: {}", context, message_); }
+void Error::prepend(std::string_view context) {
+    message_ = fmt::format("{}: {}", context, message_);
+}
 
 Error system_error(std::string_view what, int error_number, std::string hint) {
-    return Error(fmt::format("{}: {}", what, strerrordesc_np(error_number) != nullptr
-                                                 ? strerrordesc_np(error_number)
-                                                 : "unknown system error"),
+    return Error(fmt::format("{}: {}", what,
+                             strerrordesc_np(error_number) != nullptr
+                                 ? strerrordesc_np(error_number)
+                                 : "unknown system error"),
                  std::move(hint));
 }
 
@@ -66,6 +69,8 @@ Error usage_error(std::string message, std::string hint) {
     return Error(std::move(message), std::move(hint), ExitStatus::usage);
 }
 
-Error interrupted() { return Error("interrupted", {}, ExitStatus::interrupted); }
+Error interrupted() {
+    return Error("interrupted", {}, ExitStatus::interrupted);
+}
 
 } // namespace coldspare

@@ -10,10 +10,10 @@ namespace coldspare {
 enum class ExitStatus : int {
     done = 0,
     failed = 1,
-    usage = 2,       ///< wrong usage or configuration
-    incomplete = 3,  ///< not finished, and safe to resume or waiting for a person
-    refused = 4,     ///< it could destroy data, or a gate says no
-    locked = 5,      ///< another run holds the lock
+    usage = 2,      ///< wrong usage or configuration
+    incomplete = 3, ///< not finished, and safe to resume or waiting for a person
+    refused = 4,    ///< it could destroy data, or a gate says no
+    locked = 5,     ///< another run holds the lock
     interrupted = 130,
 };
 

@@ -205,8 +205,8 @@ ProcessResult run_process(const Command& command, std::stop_token stop) {
             throw system_error("cannot wait for a process", errno);
         }
         if (waits[2].revents != 0) {
-            const ssize_t put = ::write(in.write_end.get(), command.input.data() + fed,
-                                        command.input.size() - fed);
+            const ssize_t put =
+                ::write(in.write_end.get(), command.input.data() + fed, command.input.size() - fed);
             fed += put > 0 ? static_cast<std::size_t>(put) : 0;
             if (fed == command.input.size() || (put < 0 && errno != EAGAIN && errno != EINTR)) {
                 in.write_end.reset();

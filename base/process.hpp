@@ -12,10 +12,11 @@ namespace coldspare {
 /// What to run and within which bounds. There is no shell: `argv[0]` is looked up in PATH.
 struct Command {
     std::vector<std::string> argv;
-    std::string input;                              ///< given to standard input, then closed
-    std::vector<std::string> environment;           ///< "NAME=value", added to ours
-    std::chrono::seconds deadline{60};              ///< after it the whole process group is killed
-    std::size_t output_limit = std::size_t{4} << 20; ///< bytes kept of each stream; more is an Error
+    std::string input;                    ///< given to standard input, then closed
+    std::vector<std::string> environment; ///< "NAME=value", added to ours
+    std::chrono::seconds deadline{60};    ///< after it the whole process group is killed
+    std::size_t output_limit = std::size_t{4}
+                               << 20; ///< bytes kept of each stream; more is an Error
     /// Called with every whole line of standard output (without its newline) as it comes, from the
     /// calling thread. Lines are then not kept in `ProcessResult::out`.
     std::function<void(std::string_view)> on_line;

@@ -21,6 +21,8 @@ constexpr std::array<CommandEntry, 5> table{{
 
 } // namespace
 
-std::span<const CommandEntry> commands() { return table; }
+std::span<const CommandEntry> commands() {
+    return table;
+}
 
 } // namespace coldspare::cli

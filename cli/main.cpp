@@ -38,8 +38,7 @@ int run(int argc, char** argv, Output& output, std::stop_token stop) {
     std::vector<std::unique_ptr<cli::Command>> made;
     std::vector<CLI::App*> parsers;
     for (const CommandEntry& entry : cli::commands()) {
-        CLI::App* parser =
-            app.add_subcommand(std::string(entry.name), std::string(entry.summary));
+        CLI::App* parser = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
         parser->add_flag("--json", json, "print one JSON object per line");
         parser->footer(fmt::format("Example:\n  {}", entry.example));
         made.push_back(entry.make());

@@ -36,9 +36,9 @@ unsigned terminal_width() {
 
 std::string draw_bar(const ProgressView& view, double rate, unsigned width) {
     const double share = static_cast<double>(view.done) / static_cast<double>(view.total);
-    std::string tail = fmt::format(" {:3.0f}%  {} of {}  {}/s", share * 100, format_bytes(view.done),
-                                   format_bytes(view.total),
-                                   format_bytes(static_cast<std::uint64_t>(rate)));
+    std::string tail =
+        fmt::format(" {:3.0f}%  {} of {}  {}/s", share * 100, format_bytes(view.done),
+                    format_bytes(view.total), format_bytes(static_cast<std::uint64_t>(rate)));
     if (rate > 0) {
         tail += fmt::format("  {} left",
                             format_duration(static_cast<double>(view.total - view.done) / rate));
@@ -64,7 +64,9 @@ Output::Output(Format format)
     : format_(format), terminal_(::isatty(STDERR_FILENO) == 1),
       colour_(terminal_ && std::getenv("NO_COLOR") == nullptr) {}
 
-Output::~Output() { end_progress(); }
+Output::~Output() {
+    end_progress();
+}
 
 void Output::wipe_bar() {
     if (bar_shown_) {

@@ -14,7 +14,8 @@ namespace coldspare::cli {
 
 enum class Format { text, json };
 
-/// What a progress bar shows. Bytes count towards the goal; nothing is shown before `total` is known.
+/// What a progress bar shows. Bytes count towards the goal; nothing is shown before `total` is
+/// known.
 struct ProgressView {
     std::string_view activity; ///< "copying", "reading back"
     std::uint64_t done = 0;

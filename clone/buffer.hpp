@@ -15,8 +15,7 @@ inline constexpr std::size_t io_alignment = 4096;
 class AlignedBuffer {
 public:
     explicit AlignedBuffer(std::size_t size)
-        : bytes_(static_cast<std::byte*>(
-              ::operator new(size, std::align_val_t{io_alignment}))),
+        : bytes_(static_cast<std::byte*>(::operator new (size, std::align_val_t{io_alignment}))),
           size_(size) {}
 
     [[nodiscard]] std::span<std::byte> span() { return {bytes_.get(), size_}; }
@@ -26,7 +25,7 @@ public:
 private:
     struct Free {
         void operator()(std::byte* bytes) const {
-            ::operator delete(bytes, std::align_val_t{io_alignment});
+            ::operator delete (bytes, std::align_val_t{io_alignment});
         }
     };
     std::unique_ptr<std::byte, Free> bytes_;

@@ -55,7 +55,8 @@ std::string name_of(const sockaddr_storage& storage, socklen_t length) {
     return Address{host.data(), port.data()}.text();
 }
 
-/// A dead host must be noticed also while nothing is sent: keep-alive, and a limit for unacked data.
+/// A dead host must be noticed also while nothing is sent: keep-alive, and a limit for unacked
+/// data.
 void tune(int fd) {
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -89,9 +90,8 @@ SSL_SESSION* psk_session(SSL* ssl, const Sha256& psk) {
     const SSL_CIPHER* cipher = SSL_CIPHER_find(ssl, aes_128_gcm_sha256.data());
     Handle<SSL_SESSION, SSL_SESSION_free> session(SSL_SESSION_new());
     if (cipher == nullptr || !session ||
-        SSL_SESSION_set1_master_key(session.get(),
-                                    reinterpret_cast<const unsigned char*>(psk.data()),
-                                    psk.size()) != 1 ||
+        SSL_SESSION_set1_master_key(
+            session.get(), reinterpret_cast<const unsigned char*>(psk.data()), psk.size()) != 1 ||
         SSL_SESSION_set_cipher(session.get(), cipher) != 1 ||
         SSL_SESSION_set_protocol_version(session.get(), TLS1_3_VERSION) != 1) {
         return nullptr;
@@ -142,7 +142,8 @@ Context make_context(Side side, const Sha256& psk) {
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(context.get(),
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    // A peer that just goes away is not a fault of TLS; success is DONE, never the end of the stream.
+    // A peer that just goes away is not a fault of TLS; success is DONE, never the end of the
+    // stream.
     SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_default_read_buffer_len(context.get(), 256 * 1024);
     SSL_CTX_set_read_ahead(context.get(), 1);
@@ -215,6 +216,17 @@ struct Channel::Connection {
     std::uint64_t sent = 0;
     std::uint64_t received = 0;
     std::optional<TimePoint> deadline;
+    bool broken = false;
+
+    template <typename Io>
+    std::size_t attempt(Io io) {
+        try {
+            return io();
+        } catch (const Error&) {
+            broken = true;
+            throw;
+        }
+    }
 
     /// Between two slices of waiting.
     void check(const std::stop_token& stop) const {
@@ -325,7 +337,15 @@ Channel::~Channel() {
     }
 }
 
-Channel Channel::connect(const Address& address, const Security& security, std::stop_token stop) {
+void Channel::secure(const Security& security, std::stop_token stop) {
+    if (security) {
+        connection_->deadline = Clock::now() + std::chrono::seconds(10);
+        connection_->start_tls(Side::client, *security, stop);
+        connection_->deadline.reset();
+    }
+}
+
+Channel Channel::connect(const Address& address, std::stop_token stop) {
     const AddressList list = resolve(address, AddressUse::connect);
     int last_error = 0;
     for (const addrinfo* entry = list.get(); entry != nullptr; entry = entry->ai_next) {
@@ -353,17 +373,11 @@ Channel Channel::connect(const Address& address, const Security& security, std::
         if (last_error != 0) {
             continue;
         }
-        int flags = ::fcntl(fd.get(), F_GETFL);
-        ::fcntl(fd.get(), F_SETFL, flags & ~O_NONBLOCK);
+        ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) & ~O_NONBLOCK);
         tune(fd.get());
         auto connection = std::make_unique<Connection>();
         connection->fd = std::move(fd);
         connection->peer = address.text();
-        if (security) {
-            connection->deadline = give_up;
-            connection->start_tls(Side::client, *security, stop);
-            connection->deadline.reset();
-        }
         return Channel(std::move(connection));
     }
     throw system_error(fmt::format("cannot connect to {}", address.text()), last_error,
@@ -373,7 +387,8 @@ Channel Channel::connect(const Address& address, const Security& security, std::
 void Channel::send(std::span<const std::byte> bytes, std::stop_token stop) {
     while (!bytes.empty()) {
         connection_->check(stop);
-        const std::size_t put = connection_->write_some(bytes);
+        const std::size_t put =
+            connection_->attempt([&] { return connection_->write_some(bytes); });
         connection_->sent += put;
         bytes = bytes.subspan(put);
     }
@@ -382,10 +397,14 @@ void Channel::send(std::span<const std::byte> bytes, std::stop_token stop) {
 void Channel::receive(std::span<std::byte> into, std::stop_token stop) {
     while (!into.empty()) {
         connection_->check(stop);
-        const std::size_t got = connection_->read_some(into);
+        const std::size_t got = connection_->attempt([&] { return connection_->read_some(into); });
         connection_->received += got;
         into = into.subspan(got);
     }
+}
+
+bool Channel::broken() const {
+    return connection_->broken;
 }
 
 bool Channel::readable(std::chrono::milliseconds wait) {
@@ -397,10 +416,18 @@ bool Channel::readable(std::chrono::milliseconds wait) {
     return ::poll(&waiting, 1, static_cast<int>(wait.count())) > 0;
 }
 
-void Channel::set_deadline(std::optional<TimePoint> deadline) { connection_->deadline = deadline; }
-std::uint64_t Channel::bytes_sent() const { return connection_->sent; }
-std::uint64_t Channel::bytes_received() const { return connection_->received; }
-const std::string& Channel::peer() const { return connection_->peer; }
+void Channel::set_deadline(std::optional<TimePoint> deadline) {
+    connection_->deadline = deadline;
+}
+std::uint64_t Channel::bytes_sent() const {
+    return connection_->sent;
+}
+std::uint64_t Channel::bytes_received() const {
+    return connection_->received;
+}
+const std::string& Channel::peer() const {
+    return connection_->peer;
+}
 
 // --- listening ---------------------------------------------------------------------------------
 
@@ -463,8 +490,8 @@ std::optional<Listener::Pending> Listener::accept(std::stop_token stop) {
     }
     sockaddr_storage storage{};
     socklen_t length = sizeof storage;
-    Fd fd(::accept4(socket_->fd.get(), reinterpret_cast<sockaddr*>(&storage), &length,
-                    SOCK_CLOEXEC));
+    Fd fd(
+        ::accept4(socket_->fd.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_CLOEXEC));
     if (!fd) {
         return std::nullopt;
     }
@@ -479,7 +506,9 @@ Listener::Pending::Pending(std::unique_ptr<Channel::Connection> connection)
     : connection_(std::move(connection)) {}
 Listener::Pending::Pending(Pending&&) noexcept = default;
 Listener::Pending::~Pending() = default;
-const std::string& Listener::Pending::peer() const { return connection_->peer; }
+const std::string& Listener::Pending::peer() const {
+    return connection_->peer;
+}
 
 Channel Listener::Pending::handshake(const Security& security, TimePoint deadline,
                                      std::stop_token stop) {

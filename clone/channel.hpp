@@ -39,9 +39,11 @@ public:
     Channel& operator=(Channel&&) noexcept;
     ~Channel();
 
-    /// Connects and does the TLS handshake. Throws Error.
-    [[nodiscard]] static Channel connect(const Address& address, const Security& security,
-                                         std::stop_token stop);
+    /// Connects by TCP, within 10 s. Throws Error.
+    [[nodiscard]] static Channel connect(const Address& address, std::stop_token stop);
+
+    /// The TLS handshake as client, if `security` asks for TLS. Throws Error.
+    void secure(const Security& security, std::stop_token stop);
 
     /// Sends all bytes. Throws Error if the peer is gone.
     void send(std::span<const std::byte> bytes, std::stop_token stop);
@@ -54,6 +56,9 @@ public:
 
     /// Calls after this deadline fail with Error; none by default.
     void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline);
+
+    /// Whether an error of the connection itself was thrown: the cause may be told on another one.
+    [[nodiscard]] bool broken() const;
 
     /// Bytes sent and received so far, as given to TCP without TLS's own.
     [[nodiscard]] std::uint64_t bytes_sent() const;

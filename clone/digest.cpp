@@ -29,7 +29,8 @@ public:
     [[nodiscard]] Sha256 finish() {
         Sha256 digest{};
         unsigned length = 0;
-        EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(digest.data()), &length);
+        EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(digest.data()),
+                           &length);
         assert(length == digest.size());
         return digest;
     }

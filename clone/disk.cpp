@@ -1,6 +1,7 @@
-// Disks and image files through the kernel. Direct I/O where the file system and the device offer it: a page cache that fills
-// with dirty pages makes progress a lie and reading back a test of memory. Offsets are aligned by contract; the odd tail
-// of an image goes through a second, buffered descriptor of the same inode, and fdatasync covers both.
+// Disks and image files through the kernel. Direct I/O where the file system and the device offer
+// it: a page cache that fills with dirty pages makes progress a lie and reading back a test of
+// memory. Offsets are aligned by contract; the odd tail of an image goes through a second, buffered
+// descriptor of the same inode, and fdatasync covers both.
 #include "clone/disk.hpp"
 
 #include "base/error.hpp"
@@ -13,7 +14,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -128,7 +129,8 @@ private:
         return direct_ ? length / io_alignment * io_alignment : 0;
     }
 
-    [[nodiscard]] Error at(const Error& error, std::string_view action, std::uint64_t offset) const {
+    [[nodiscard]] Error at(const Error& error, std::string_view action,
+                           std::uint64_t offset) const {
         return Error(fmt::format("{} '{}' at {} ({}): {}", action, facts_.name, offset,
                                  format_bytes(offset), error.message()),
                      error.hint(), error.status());
@@ -187,6 +189,14 @@ Fd open_direct(const fs::path& path, int flags, DirectIo direct) {
 
 } // namespace
 
+bool overlap(const DiskFacts& one, const DiskFacts& other) {
+    const auto lies_on = [](const DiskFacts& disk, const DiskFacts& storage) {
+        return !disk.origins.empty() &&
+               std::ranges::find(storage.origins, disk.origins.front()) != storage.origins.end();
+    };
+    return lies_on(one, other) || lies_on(other, one);
+}
+
 DiskFacts read_disk_facts(const fs::path& path) {
     const struct stat status = stat_of(path);
     DiskFacts facts;
@@ -210,9 +220,9 @@ DiskFacts read_disk_facts(const fs::path& path) {
         facts.physical_sector = facts.logical_sector;
         facts.origins = {sysfs::origin_of_file(status.st_dev, status.st_ino)};
     } else {
-        throw usage_error(fmt::format("'{}' is neither a block device nor an image file",
-                                      path.string()),
-                          "'coldspare disks' lists the disks of this machine");
+        throw usage_error(
+            fmt::format("'{}' is neither a block device nor an image file", path.string()),
+            "'coldspare disks' lists the disks of this machine");
     }
     return facts;
 }
@@ -270,9 +280,8 @@ void create_image(const fs::path& path, std::uint64_t size) {
     if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
         const int reason = errno;
         fs::remove(path);
-        throw system_error(fmt::format("cannot make '{}' {} long", path.string(),
-                                       format_bytes(size)),
-                           reason);
+        throw system_error(
+            fmt::format("cannot make '{}' {} long", path.string(), format_bytes(size)), reason);
     }
     sync_parent_directory(path);
 }

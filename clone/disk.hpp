@@ -23,10 +23,14 @@ struct DiskFacts {
     std::string model;
     std::string serial;
     std::string wwn;
-    /// What the bytes are stored on, as names that are equal on one running machine only: the device
-    /// or inode, and everything below a loop device or a partition (docs/PROTOCOL.md 5, DISK).
+    /// What the bytes are stored on, as names that are equal on one running machine only. The first
+    /// is the disk itself; the others are what shares bytes with it: the disk around a partition, a
+    /// disk's partitions, the file behind a loop device (docs/PROTOCOL.md 5, DISK).
     std::vector<std::string> origins;
 };
+
+/// Whether a byte of one is a byte of the other, as far as origins tell.
+[[nodiscard]] bool overlap(const DiskFacts& one, const DiskFacts& other);
 
 /// A disk, an image, or a stand-in for one. Calls block and may come from several threads at once;
 /// ranges lie inside [0, size). Buffers come from AlignedBuffer and offsets are multiples of

@@ -41,8 +41,7 @@ public:
             throw broken(message_, "not a JSON object");
         }
     }
-    Fields(std::string_view message, json object)
-        : message_(message), object_(std::move(object)) {
+    Fields(std::string_view message, json object) : message_(message), object_(std::move(object)) {
         if (!object_.is_object()) {
             throw broken(message_, "not a JSON object");
         }
@@ -100,8 +99,8 @@ private:
     }
     [[nodiscard]] std::string text_of(const json& value, const char* name) const {
         if (!value.is_string() || value.get_ref<const std::string&>().size() > longest_text) {
-            throw broken(message_, fmt::format("'{}' is not a text of up to {} bytes", name,
-                                               longest_text));
+            throw broken(message_,
+                         fmt::format("'{}' is not a text of up to {} bytes", name, longest_text));
         }
         return value.get<std::string>();
     }
@@ -129,7 +128,9 @@ Fields only_disk(const Fields& fields) {
 
 } // namespace
 
-std::string_view word(Role role) { return role == Role::source ? "source" : "target"; }
+std::string_view word(Role role) {
+    return role == Role::source ? "source" : "target";
+}
 
 std::string encode(const Hello& hello) {
     json object{{"versions", {hello.oldest_version, hello.newest_version}},
@@ -274,8 +275,8 @@ ProgressMessage parse_progress(std::string_view payload) {
 }
 
 std::string encode(const RootMessage& root) {
-    return dump({{"disks",
-                  {{{"disk", 0}, {"root", root.root}, {"blocks_sent", root.blocks_sent}}}}});
+    return dump(
+        {{"disks", {{{"disk", 0}, {"root", root.root}, {"blocks_sent", root.blocks_sent}}}}});
 }
 
 RootMessage parse_root(std::string_view payload) {
@@ -295,8 +296,9 @@ Error parse_error(std::string_view payload, Role from) {
         const ExitStatus status = status_from_word(fields.text("status"));
         // The other side's Ctrl-C or lock is not ours: for us the session failed.
         const bool shared = status == ExitStatus::refused;
-        return Error(fmt::format("the {} reports: {}", word(from), printable(fields.text("message"))),
-                     printable(fields.text("hint")), shared ? status : ExitStatus::failed);
+        return Error(
+            fmt::format("the {} reports: {}", word(from), printable(fields.text("message"))),
+            printable(fields.text("hint")), shared ? status : ExitStatus::failed);
     } catch (const Error&) {
         return Error(fmt::format("the {} gave up without a readable reason", word(from)));
     }

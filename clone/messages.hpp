@@ -28,10 +28,10 @@ struct Hello {
     unsigned newest_version = protocol_version;
     Role role = Role::source;
     ConnectionKind kind = ConnectionKind::control;
-    unsigned streams = 1;               ///< control: the most data connections wanted
-    std::vector<std::string> features;  ///< control
-    std::string session;                ///< data: 32 hexadecimal digits
-    unsigned stream = 0;                ///< data: its number
+    unsigned streams = 1;              ///< control: the most data connections wanted
+    std::vector<std::string> features; ///< control
+    std::string session;               ///< data: 32 hexadecimal digits
+    unsigned stream = 0;               ///< data: its number
 };
 
 [[nodiscard]] std::string encode(const Hello& hello);

@@ -59,7 +59,9 @@ Message receive_message(Channel& channel, std::stop_token stop) {
 
 namespace {
 
-Role other(Role role) { return role == Role::source ? Role::target : Role::source; }
+Role other(Role role) {
+    return role == Role::source ? Role::target : Role::source;
+}
 
 /// What the peer answers to our HELLO.
 Hello receive_hello(Channel& channel, Role ours, std::stop_token stop) {
@@ -83,13 +85,15 @@ public:
 
     Control open_control(const Hello& ours, std::stop_token stop) override {
         Channel channel = connect_patiently(stop);
+        channel.secure(security_, stop);
         Hello theirs = exchange(channel, ours, stop);
         const Agreement agreement = agree(ours, theirs);
         return {std::move(channel), agreement, std::move(theirs)};
     }
 
     Channel open_data(const Hello& ours, std::stop_token stop) override {
-        Channel channel = Channel::connect(address_, security_, stop);
+        Channel channel = Channel::connect(address_, stop);
+        channel.secure(security_, stop);
         static_cast<void>(exchange(channel, ours, stop));
         return channel;
     }
@@ -103,20 +107,17 @@ private:
         return theirs;
     }
 
+    /// Only the TCP part is repeated: a token that was turned away once is wrong for good.
     Channel connect_patiently(std::stop_token stop) {
         const TimePoint give_up = Clock::now() + retry_for_;
-        bool told = false;
-        for (;;) {
+        for (bool told = false;; told = true) {
             try {
-                // Refused tokens must not be tried again and again: only the TCP part is repeated.
-                static_cast<void>(Channel::connect(address_, std::nullopt, stop));
-                break;
+                return Channel::connect(address_, stop);
             } catch (const Error& error) {
                 if (error.status() == ExitStatus::interrupted || Clock::now() >= give_up) {
                     throw;
                 }
                 if (!told) {
-                    told = true;
                     notice_(fmt::format("waiting for {} to listen", address_.text()));
                 }
             }
@@ -124,7 +125,6 @@ private:
                 std::this_thread::sleep_for(std::chrono::milliseconds(50));
             }
         }
-        return Channel::connect(address_, security_, stop);
     }
 
     Address address_;
@@ -220,8 +220,7 @@ private:
                     continue;
                 }
                 if (std::optional<Listener::Pending> pending = listener_.accept(stop)) {
-                    newcomers_.push_back(
-                        std::make_unique<Newcomer>(*this, std::move(*pending)));
+                    newcomers_.push_back(std::make_unique<Newcomer>(*this, std::move(*pending)));
                 }
             }
         } catch (const Error&) {
@@ -273,7 +272,8 @@ private:
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::deque<Visitor> visitors_;
-    std::vector<std::unique_ptr<Newcomer>> newcomers_; // touched by the acceptor only, until the end
+    std::vector<std::unique_ptr<Newcomer>>
+        newcomers_; // touched by the acceptor only, until the end
     std::jthread acceptor_;
 };
 

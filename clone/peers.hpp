@@ -46,9 +46,8 @@ public:
 };
 
 /// Connects to a listening peer. While nobody listens there, tries again for `retry_for`.
-[[nodiscard]] std::unique_ptr<Peers> connecting_peers(Address address, Security security,
-                                                      std::chrono::seconds retry_for,
-                                                      Notice notice);
+[[nodiscard]] std::unique_ptr<Peers>
+connecting_peers(Address address, Security security, std::chrono::seconds retry_for, Notice notice);
 
 /// Listens. Connections that fail the handshake or do not fit are reported to `notice` and turned
 /// away; listening goes on until the right one comes. `bound` is told the address at once.

@@ -136,9 +136,9 @@ void add_file_uses(const struct stat& file, std::vector<Use>& uses) {
         struct stat status {};
         if (!backing.empty() && ::stat(backing.c_str(), &status) == 0 &&
             status.st_dev == file.st_dev && status.st_ino == file.st_ino) {
-            uses.push_back({fmt::format("it is attached to '/dev/{}'",
-                                        entry.path().filename().string()),
-                            attribute(entry.path() / "ro") != "1"});
+            uses.push_back(
+                {fmt::format("it is attached to '/dev/{}'", entry.path().filename().string()),
+                 attribute(entry.path() / "ro") != "1"});
         }
     }
 }

@@ -25,7 +25,7 @@ struct Identity {
 
 /// Something that has a device or an image file in use right now.
 struct Use {
-    std::string what;  ///< "mounted at '/srv'", "swap", "held by 'dm-0'", "attached to '/dev/loop3'"
+    std::string what; ///< "mounted at '/srv'", "swap", "held by 'dm-0'", "attached to '/dev/loop3'"
     bool writes = true; ///< false for a read-only mount
 };
 

@@ -121,11 +121,11 @@ Token read_token_file(const std::filesystem::path& path) {
     try {
         return parse_token(read_file(path, 4096));
     } catch (const Error& error) {
-        throw usage_error(fmt::format("reading the token from '{}': {}", path.string(),
-                                      error.message()),
-                          error.hint().empty()
-                              ? "the listening side makes one: see --token-file in coldspare-send(8)"
-                              : error.hint());
+        throw usage_error(
+            fmt::format("reading the token from '{}': {}", path.string(), error.message()),
+            error.hint().empty()
+                ? "the listening side makes one: see --token-file in coldspare-send(8)"
+                : error.hint());
     }
 }
 

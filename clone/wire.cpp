@@ -91,8 +91,9 @@ std::array<std::byte, header_size> encode(const FrameHeader& header) {
 
 FrameHeader decode(std::span<const std::byte, header_size> bytes) {
     if (bytes[0] != magic_0 || bytes[1] != magic_1) {
-        throw Error("what the other side sent is not the coldspare protocol",
-                    "both sides must use TLS, or both --insecure; and the port must be coldspare's");
+        throw Error(
+            "what the other side sent is not the coldspare protocol",
+            "both sides must use TLS, or both --insecure; and the port must be coldspare's");
     }
     if (bytes[2] != format) {
         throw broken(fmt::format("a frame of format {}, this version knows format 1",
@@ -115,7 +116,8 @@ FrameHeader decode(std::span<const std::byte, header_size> bytes) {
 
 void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
     if (header.disk != 0) {
-        throw broken(fmt::format("{} of disk {}, there is one disk", describe(header), header.disk));
+        throw broken(
+            fmt::format("{} of disk {}, there is one disk", describe(header), header.disk));
     }
     if (header.raw_length == 0 || !inside(header.range(), geometry.size)) {
         throw broken(fmt::format("{} on a disk of {} bytes", describe(header), geometry.size));
@@ -127,8 +129,8 @@ void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
     }
     if (header.type == FrameType::zero) {
         if (header.wire_length != 0 || header.raw_length > largest_zero_range) {
-            throw broken(fmt::format("{} with a payload of {} bytes", describe(header),
-                                     header.wire_length));
+            throw broken(
+                fmt::format("{} with a payload of {} bytes", describe(header), header.wire_length));
         }
         return;
     }

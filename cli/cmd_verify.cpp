@@ -1,0 +1,65 @@
+#include "base/text.hpp"
+#include "cli/command.hpp"
+#include "cli/link.hpp"
+#include "cli/program.hpp"
+#include "clone/manifest.hpp"
+#include "clone/verify.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+namespace coldspare::cli {
+
+namespace {
+
+class VerifyCommand : public Command {
+public:
+    void declare(CLI::App& app) override {
+        app.add_option("target", target_, "the clone to read back")
+            ->type_name("TARGET")
+            ->required();
+        declare_state_dir(app, state_dir_);
+    }
+
+    ExitStatus run(Output& output, std::stop_token stop) override {
+        const std::unique_ptr<clone::Disk> disk = clone::open_for_verify(target_);
+        const std::filesystem::path path = clone::manifest_path(target_, state_dir_);
+        const std::optional<clone::Manifest> manifest = clone::read_manifest(path);
+        if (!manifest) {
+            throw Error(fmt::format("'{}' has no manifest '{}': it holds no finished clone",
+                                    target_, path.string()),
+                        "only what 'coldspare receive' finished can be verified");
+        }
+        const clone::VerifyReport report =
+            clone::verify(*disk, *manifest, progress_sink(output, "reading back"), stop);
+        output.end_progress();
+        clone::require_intact(report);
+        output.line(fmt::format("'{}' is the clone of '{}' made {}: {} read back in {:.1f} s",
+                                target_, manifest->source_name, manifest->created,
+                                format_bytes(report.bytes_read), report.seconds));
+        output.line(fmt::format("root {}", clone::hex(manifest->root)));
+        output.result(ExitStatus::done, {{"target", target_},
+                                         {"manifest", path.string()},
+                                         {"root", clone::hex(manifest->root)},
+                                         {"bytes_total", manifest->geometry.size},
+                                         {"bytes_read", report.bytes_read},
+                                         {"seconds", report.seconds},
+                                         {"verified", true}});
+        return ExitStatus::done;
+    }
+
+private:
+    std::string target_;
+    std::string state_dir_ = default_state_dir;
+};
+
+} // namespace
+
+std::unique_ptr<Command> make_verify_command() {
+    return std::make_unique<VerifyCommand>();
+}
+
+} // namespace coldspare::cli

@@ -1,0 +1,143 @@
+#include "cli/link.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <unistd.h>
+
+namespace coldspare::cli {
+
+void LinkOptions::declare(CLI::App& app) {
+    auto* listen =
+        app.add_option("--listen", listen_, "wait for the other side at this port (default 10000)")
+            ->type_name("[ADDR:]PORT");
+    app.add_option("--connect", connect_, "connect to the other side, which listens there")
+        ->type_name("HOST:PORT")
+        ->excludes(listen);
+    app.add_option("--token-file", token_file_,
+                   "file with the pairing token; the listening side makes it if it is missing")
+        ->type_name("FILE");
+    app.add_flag("--insecure", insecure_, "plain TCP: nobody is authenticated, nothing is secret");
+    app.add_option("--streams", streams_, "data connections; 0 means as many as cores, at most 4")
+        ->type_name("N")
+        ->check(CLI::Range(0, 16));
+    app.add_option("--retry-for", retry_for_, "keep trying to connect for this many seconds")
+        ->type_name("SECONDS")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 86400));
+}
+
+clone::Security LinkOptions::security(Output& output, clone::AddressUse use) {
+    const char* from_environment = std::getenv("COLDSPARE_TOKEN");
+    const bool given = !token_file_.empty() || from_environment != nullptr;
+    if (insecure_) {
+        if (!token_file_.empty()) {
+            throw usage_error("--insecure and --token-file contradict each other",
+                              "leave out --insecure");
+        }
+        output.warning(
+            "--insecure: everybody on the network can read this disk, and write the copy");
+        return std::nullopt;
+    }
+    if (!token_file_.empty() && std::filesystem::exists(token_file_)) {
+        if (clone::others_can_read(token_file_)) {
+            output.warning(
+                fmt::format("others can read the token in '{}': chmod 600 it", token_file_));
+        }
+        return clone::read_token_file(token_file_);
+    }
+    if (token_file_.empty() && from_environment != nullptr) {
+        clone::Token token = clone::parse_token(from_environment);
+        ::unsetenv("COLDSPARE_TOKEN");
+        return token;
+    }
+    if (use == clone::AddressUse::connect) {
+        throw usage_error(
+            given ? fmt::format("there is no token file '{}'", token_file_)
+                  : std::string(
+                        "the connecting side needs the token that the listening side printed"),
+            "give it with --token-file FILE or in COLDSPARE_TOKEN");
+    }
+    const clone::Token token = clone::make_token();
+    token_text_ = clone::format_token(token);
+    if (!token_file_.empty()) {
+        write_file_atomically(token_file_, token_text_ + "\n", 0600);
+        output.note(fmt::format("made a new token in '{}'", token_file_));
+    }
+    return token;
+}
+
+std::unique_ptr<clone::Peers> LinkOptions::open(Output& output, std::string_view counterpart) {
+    const auto notice = [&output](std::string_view text) { output.note(text); };
+    if (!connect_.empty()) {
+        const clone::Address address = clone::parse_address(connect_, clone::AddressUse::connect);
+        return clone::connecting_peers(address, security(output, clone::AddressUse::connect),
+                                       std::chrono::seconds(retry_for_), notice);
+    }
+    const clone::Address asked =
+        clone::parse_address(listen_.empty() ? "10000" : listen_, clone::AddressUse::listen);
+    const clone::Security protection = security(output, clone::AddressUse::listen);
+    clone::Listener listener(asked);
+    const clone::Address bound = listener.address();
+    output.event({{"event", "listening"},
+                  {"address", bound.text()},
+                  {"port", bound.port},
+                  {"token", token_file_.empty() ? nlohmann::json(token_text_) : nlohmann::json()}});
+    if (output.format() == Format::text) {
+        output.note(fmt::format("listening on {}", bound.text()));
+        if (!token_text_.empty() && token_file_.empty()) {
+            output.note(
+                fmt::format("on the other machine:\n  COLDSPARE_TOKEN={} \\\n  coldspare {} "
+                            "--connect THIS-MACHINE:{} DISK",
+                            token_text_, counterpart, bound.port));
+        }
+    }
+    return clone::listening_peers(std::move(listener), protection, notice);
+}
+
+nlohmann::json to_json(const clone::CopyReport& report) {
+    return {{"bytes_total", report.geometry.size},
+            {"bytes_read", report.bytes_read},
+            {"bytes_zero", report.bytes_zero},
+            {"bytes_same", 0},
+            {"bytes_skipped", 0},
+            {"bytes_sent", report.bytes_sent},
+            {"bytes_wire", report.bytes_wire},
+            {"blocks_sent", report.blocks_sent},
+            {"seconds", report.seconds},
+            {"root", clone::hex(report.root)},
+            {"unreadable", nlohmann::json::array()},
+            {"resumed", false},
+            {"verified", report.verified}};
+}
+
+void print_report(Output& output, const clone::CopyReport& report) {
+    const clone::Geometry& geometry = report.geometry;
+    const double rate =
+        report.seconds > 0 ? static_cast<double>(geometry.size) / report.seconds : 0;
+    output.line(fmt::format("root {}", clone::hex(report.root)));
+    output.line(fmt::format("{} zero, {} sent as {} on the wire", format_bytes(report.bytes_zero),
+                            format_bytes(report.bytes_sent), format_bytes(report.bytes_wire)));
+    const std::uint64_t whole = geometry.size / geometry.block_size;
+    const unsigned part = geometry.size % geometry.block_size != 0 ? 1 : 0;
+    output.line(fmt::format("{}+{} records in", whole, part));
+    output.line(fmt::format("{}+{} records out", whole, part));
+    output.line(fmt::format("{} bytes ({}) copied, {:.3f} s, {}/s", geometry.size,
+                            format_bytes(geometry.size), report.seconds,
+                            format_bytes(static_cast<std::uint64_t>(rate))));
+}
+
+clone::ProgressSink progress_sink(Output& output, std::string_view activity) {
+    return [&output, activity = std::string(activity)](const clone::Progress& progress) {
+        output.progress({activity, progress.done, progress.total, progress.limit});
+    };
+}
+
+} // namespace coldspare::cli

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "cli/output.hpp"
+#include "clone/peers.hpp"
+#include "clone/progress.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace coldspare::cli {
+
+/// The options that `send` and `receive` share: how to reach the other side, and how the
+/// connection is protected.
+class LinkOptions {
+public:
+    void declare(CLI::App& app);
+
+    /// Listens or makes ready to connect; prints the token and the other side's command line where
+    /// a token was made. `counterpart` is the other side's command, for that line. Throws Error
+    /// (2).
+    [[nodiscard]] std::unique_ptr<clone::Peers> open(Output& output, std::string_view counterpart);
+
+    [[nodiscard]] unsigned streams() const { return streams_; }
+
+private:
+    [[nodiscard]] clone::Security security(Output& output, clone::AddressUse use);
+
+    std::string listen_;
+    std::string connect_;
+    std::string token_file_;
+    std::string token_text_; ///< from COLDSPARE_TOKEN
+    bool insecure_ = false;
+    bool token_made_ = false;
+    unsigned streams_ = 0;
+    unsigned retry_for_ = 30;
+};
+
+/// The fields of the final event that `send` and `receive` share (DESIGN: send / receive).
+[[nodiscard]] nlohmann::json to_json(const clone::CopyReport& report);
+
+/// The final lines, the last two in the manner of dd(1).
+void print_report(Output& output, const clone::CopyReport& report);
+
+/// Draws clone progress.
+[[nodiscard]] clone::ProgressSink progress_sink(Output& output, std::string_view activity);
+
+} // namespace coldspare::cli

@@ -1,0 +1,137 @@
+#include "clone/control.hpp"
+
+#include "base/workers.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+
+namespace coldspare::clone {
+
+namespace {
+
+constexpr std::chrono::milliseconds turn_length{125};
+constexpr std::chrono::seconds heartbeat_every{1};
+constexpr std::chrono::seconds silence_limit{60};
+
+Role other(Role role) {
+    return role == Role::source ? Role::target : Role::source;
+}
+
+} // namespace
+
+void Control::send(FrameType type, std::string_view payload, std::stop_token stop) {
+    send_message(channel_, type, payload, stop);
+    last_sent_ = Clock::now();
+}
+
+void Control::heartbeat(std::stop_token stop) {
+    if (Clock::now() - last_sent_ >= heartbeat_every) {
+        send(FrameType::progress,
+             encode(ProgressMessage{counters_->bytes_done, counters_->io_ns, counters_->net_ns}),
+             stop);
+    }
+}
+
+std::optional<Message> Control::turn(std::stop_token stop) {
+    if (stop.stop_requested()) {
+        throw interrupted();
+    }
+    heartbeat(stop);
+    if (!channel_.readable(turn_length)) {
+        if (Clock::now() - last_heard_ > silence_limit) {
+            throw Error(fmt::format("nothing was heard from {} for {} s", channel_.peer(),
+                                    silence_limit.count()),
+                        "is the other machine up, and the network?");
+        }
+        return std::nullopt;
+    }
+    Message message = receive_message(channel_, stop);
+    last_heard_ = Clock::now();
+    if (message.type == FrameType::error) {
+        throw parse_error(message.payload, other(ours_));
+    }
+    if (message.type == FrameType::progress) {
+        theirs_ = parse_progress(message.payload);
+        return std::nullopt;
+    }
+    return message;
+}
+
+std::string Control::expect(FrameType type, std::stop_token stop) {
+    for (;;) {
+        if (std::optional<Message> message = turn(stop)) {
+            if (message->type != type) {
+                throw Error(fmt::format("the peer broke the protocol: {} where {} was due",
+                                        frame_name(message->type), frame_name(type)),
+                            "run the same version of coldspare on both sides");
+            }
+            return std::move(message->payload);
+        }
+    }
+}
+
+std::string_view Control::limit() const {
+    const double lived = Seconds(Clock::now() - started_).count() * 1e9 * streams_;
+    if (lived < 1e9 || theirs_.net_ns == 0) {
+        return {};
+    }
+    const double ours_busy =
+        std::clamp(1 - static_cast<double>(counters_->net_ns) / lived, 0.0, 1.0);
+    const double theirs_busy =
+        std::clamp(1 - static_cast<double>(theirs_.net_ns) / lived, 0.0, 1.0);
+    return limit_of(ours_ == Role::source ? Business{ours_busy, theirs_busy}
+                                          : Business{theirs_busy, ours_busy});
+}
+
+void Control::give_up(const Error& error, const std::vector<Channel>& streams) {
+    const bool broken = std::ranges::any_of(streams, &Channel::broken);
+    if (broken && error.status() != ExitStatus::interrupted) {
+        if (const std::optional<Error> reason = peers_reason()) {
+            throw *reason;
+        }
+    }
+    tell(error);
+    throw error;
+}
+
+void Control::tell(const Error& error) {
+    try {
+        channel_.set_deadline(Clock::now() + std::chrono::seconds(1));
+        send_message(channel_, FrameType::error, encode(error), {});
+    } catch (const Error&) {
+        // The peer is gone and will see that we are too.
+    }
+}
+
+std::optional<Error> Control::peers_reason() {
+    try {
+        const TimePoint give_up = Clock::now() + std::chrono::seconds(2);
+        channel_.set_deadline(give_up);
+        while (Clock::now() < give_up) {
+            static_cast<void>(turn({}));
+        }
+    } catch (const Error& error) {
+        if (!channel_.broken()) {
+            return error;
+        }
+    }
+    return std::nullopt;
+}
+
+void keep_alive_while(Control& control, std::function<void(std::stop_token)> work,
+                      std::stop_token stop) {
+    std::atomic<bool> done{false};
+    run_workers(stop, {[&](std::stop_token inner) {
+                           work(inner);
+                           done = true;
+                       },
+                       [&](std::stop_token inner) {
+                           while (!done) {
+                               static_cast<void>(control.turn(inner));
+                           }
+                       }});
+}
+
+} // namespace coldspare::clone

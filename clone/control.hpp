@@ -1,0 +1,67 @@
+#pragma once
+
+#include "base/clock.hpp"
+#include "clone/peers.hpp"
+#include "clone/progress.hpp"
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace coldspare::clone {
+
+/// The control connection after HELLO: frames in order, heartbeats in between, and the peer's ERROR
+/// turned into ours. One thread at a time.
+class Control {
+public:
+    Control(Channel channel, Role ours, unsigned streams, const Counters& counters)
+        : channel_(std::move(channel)), ours_(ours), streams_(streams), counters_(&counters) {}
+
+    void send(FrameType type, std::string_view payload, std::stop_token stop);
+
+    /// Blocks until the frame `type` comes, sending heartbeats. Any other frame but PROGRESS is an
+    /// Error, and so are 60 s of silence.
+    [[nodiscard]] std::string expect(FrameType type, std::stop_token stop);
+
+    /// One turn of waiting, up to 125 ms: a heartbeat if one is due, and a frame if one came that
+    /// is not PROGRESS. Throws the peer's ERROR.
+    [[nodiscard]] std::optional<Message> turn(std::stop_token stop);
+
+    /// From now on heartbeats report these.
+    void count(const Counters& counters) { counters_ = &counters; }
+
+    /// What limits the copy, from both sides' figures.
+    [[nodiscard]] std::string_view limit() const;
+
+    /// Bytes of disk that the peer has done.
+    [[nodiscard]] std::uint64_t peer_done() const { return theirs_.bytes_done; }
+
+    /// Ends a session that failed with `error`: throws the peer's own reason if a connection broke
+    /// and the peer gives one within 2 s; else tells the peer ours and throws that.
+    [[noreturn]] void give_up(const Error& error, const std::vector<Channel>& streams);
+
+    [[nodiscard]] Channel& channel() { return channel_; }
+
+private:
+    void heartbeat(std::stop_token stop);
+    void tell(const Error& error);
+    [[nodiscard]] std::optional<Error> peers_reason();
+
+    Channel channel_;
+    Role ours_;
+    unsigned streams_;
+    const Counters* counters_;
+    ProgressMessage theirs_;
+    TimePoint started_ = Clock::now();
+    TimePoint last_sent_{};
+    TimePoint last_heard_ = Clock::now();
+};
+
+/// Runs `work` in a thread while this one keeps the peer informed; returns when `work` has. For the
+/// long silent things: flushing, reading back.
+void keep_alive_while(Control& control, std::function<void(std::stop_token)> work,
+                      std::stop_token stop);
+
+} // namespace coldspare::clone

@@ -1,0 +1,190 @@
+#include "clone/manifest.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace coldspare::clone {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using nlohmann::json;
+
+// magic ‖ u32 length of the JSON ‖ JSON ‖ leaves ‖ SHA-256 of all before
+constexpr std::string_view magic = "COLDSPARE MANIFEST 1\n";
+constexpr std::size_t length_bytes = 4;
+constexpr std::size_t digest_bytes = 32;
+constexpr std::size_t longest_json = 64 * 1024;
+
+Error damaged(std::string_view reason) {
+    return Error(fmt::format("the manifest is damaged: {}", reason),
+                 "it cannot vouch for the copy: clone again");
+}
+
+std::string text_of(const json& object, const char* name) {
+    const auto found = object.find(name);
+    if (found == object.end() || !found->is_string()) {
+        throw damaged(fmt::format("'{}' is missing", name));
+    }
+    return printable(found->get<std::string>());
+}
+
+std::uint64_t number_of(const json& object, const char* name, std::uint64_t limit) {
+    const auto found = object.find(name);
+    if (found == object.end() || !found->is_number_unsigned() ||
+        found->get<std::uint64_t>() > limit) {
+        throw damaged(fmt::format("'{}' is missing or out of range", name));
+    }
+    return found->get<std::uint64_t>();
+}
+
+json describe(const Manifest& manifest) {
+    return {{"created", manifest.created},
+            {"program", manifest.program},
+            {"size", manifest.geometry.size},
+            {"block_size", manifest.geometry.block_size},
+            {"root", hex(manifest.root)},
+            {"source",
+             {{"name", manifest.source_name},
+              {"model", manifest.source_model},
+              {"serial", manifest.source_serial},
+              {"wwn", manifest.source_wwn},
+              {"logical_sector", manifest.logical_sector}}}};
+}
+
+Manifest read_description(std::string_view text) {
+    const json object = json::parse(text.begin(), text.end(), nullptr, false);
+    if (!object.is_object() || !object.contains("source") || !object["source"].is_object()) {
+        throw damaged("its description is not readable");
+    }
+    Manifest manifest;
+    manifest.geometry.size = number_of(object, "size", largest_disk_size);
+    manifest.geometry.block_size =
+        static_cast<std::uint32_t>(number_of(object, "block_size", largest_block_size));
+    if (manifest.geometry.size == 0 || !is_block_size(manifest.geometry.block_size)) {
+        throw damaged("its geometry is impossible");
+    }
+    manifest.created = text_of(object, "created");
+    manifest.program = text_of(object, "program");
+    const json& source = object["source"];
+    manifest.source_name = text_of(source, "name");
+    manifest.source_model = text_of(source, "model");
+    manifest.source_serial = text_of(source, "serial");
+    manifest.source_wwn = text_of(source, "wwn");
+    manifest.logical_sector =
+        static_cast<std::uint32_t>(number_of(source, "logical_sector", 1U << 20));
+    const std::optional<std::string> root = from_hex(text_of(object, "root"));
+    if (!root || root->size() != digest_bytes) {
+        throw damaged("'root' is not a digest");
+    }
+    std::ranges::copy(as_byte_span(*root), manifest.root.begin());
+    return manifest;
+}
+
+} // namespace
+
+std::string encode_manifest(const Manifest& manifest) {
+    const std::string description =
+        describe(manifest).dump(-1, ' ', false, json::error_handler_t::replace);
+    std::string content(magic);
+    for (std::size_t i = 0; i < length_bytes; ++i) {
+        content.push_back(static_cast<char>(description.size() >> (8 * i)));
+    }
+    content += description;
+    const auto leaves = std::as_bytes(std::span(manifest.leaves));
+    content.append(reinterpret_cast<const char*>(leaves.data()), leaves.size());
+    const Sha256 digest = sha256(as_byte_span(content));
+    content.append(reinterpret_cast<const char*>(digest.data()), digest.size());
+    return content;
+}
+
+Manifest parse_manifest(std::string_view content) {
+    if (!content.starts_with(magic)) {
+        throw damaged("it does not begin like one");
+    }
+    if (content.size() < magic.size() + length_bytes + digest_bytes) {
+        throw damaged("it is too short");
+    }
+    std::size_t length = 0;
+    for (std::size_t i = 0; i < length_bytes; ++i) {
+        length |= std::size_t{static_cast<unsigned char>(content[magic.size() + i])} << (8 * i);
+    }
+    const std::size_t fixed = magic.size() + length_bytes + digest_bytes;
+    if (length > longest_json || length > content.size() - fixed) {
+        throw damaged("it is too short");
+    }
+    const std::string_view body = content.substr(0, content.size() - digest_bytes);
+    const Sha256 digest = sha256(as_byte_span(body));
+    if (std::memcmp(digest.data(), content.data() + body.size(), digest.size()) != 0) {
+        throw damaged("its checksum does not match");
+    }
+    Manifest manifest = read_description(content.substr(magic.size() + length_bytes, length));
+    const std::string_view leaves = body.substr(magic.size() + length_bytes + length);
+    if (leaves.size() % sizeof(Leaf) != 0 ||
+        leaves.size() / sizeof(Leaf) != manifest.geometry.block_count()) {
+        throw damaged("the number of its hashes does not fit its size");
+    }
+    manifest.leaves.resize(leaves.size() / sizeof(Leaf));
+    std::memcpy(manifest.leaves.data(), leaves.data(), leaves.size());
+    if (root_of(manifest.geometry, manifest.leaves) != manifest.root) {
+        throw damaged("its root does not match its hashes");
+    }
+    return manifest;
+}
+
+fs::path manifest_path(const fs::path& target, const fs::path& state_dir) {
+    if (!fs::is_block_file(target)) {
+        return target.string() + ".manifest";
+    }
+    const DiskFacts facts = read_disk_facts(target);
+    std::string name = !facts.wwn.empty()      ? facts.wwn
+                       : !facts.serial.empty() ? facts.model + "-" + facts.serial
+                                               : fs::canonical(target).filename().string();
+    // A partition has its disk's serial number.
+    name += "." + fs::canonical(target).filename().string();
+    for (char& c : name) {
+        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                           (c >= 'A' && c <= 'Z') || c == '-' || c == '.';
+        c = plain ? c : '_';
+    }
+    return state_dir / "manifests" / (name + ".manifest");
+}
+
+void write_manifest(const fs::path& path, const Manifest& manifest) {
+    if (path.has_parent_path()) {
+        std::error_code failed;
+        fs::create_directories(path.parent_path(), failed);
+        if (failed) {
+            throw Error(fmt::format("cannot make the directory '{}': {}",
+                                    path.parent_path().string(), failed.message()),
+                        "choose another with --state-dir");
+        }
+    }
+    write_file_atomically(path, encode_manifest(manifest));
+}
+
+std::optional<Manifest> read_manifest(const fs::path& path) {
+    std::error_code none;
+    const std::uintmax_t size = fs::file_size(path, none);
+    if (none) {
+        return std::nullopt;
+    }
+    constexpr std::uintmax_t largest =
+        largest_disk_size / smallest_block_size * sizeof(Leaf) + longest_json + 4096;
+    try {
+        return parse_manifest(read_file(path, std::min(size, largest)));
+    } catch (Error& error) {
+        error.prepend(fmt::format("reading '{}'", path.string()));
+        throw;
+    }
+}
+
+} // namespace coldspare::clone

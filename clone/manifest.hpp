@@ -1,0 +1,47 @@
+#pragma once
+
+#include "clone/blocks.hpp"
+#include "clone/digest.hpp"
+#include "clone/disk.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace coldspare::clone {
+
+/// What a finished clone is known to be: written last, removed before its target is written again.
+/// The bytes: docs/FORMATS.md 1.
+struct Manifest {
+    Geometry geometry;
+    Sha256 root{};
+    std::string created; ///< RFC 3339, of the target's clock
+    std::string program; ///< "coldspare 0.1.0"
+    std::string source_name;
+    std::string source_model;
+    std::string source_serial;
+    std::string source_wwn;
+    std::uint32_t logical_sector = 0; ///< the source's; 0 if unknown
+    std::vector<Leaf> leaves;
+};
+
+/// The file's content, and back. parse_manifest() throws Error on anything that is not a whole and
+/// unchanged manifest; sizes are checked before anything is allocated.
+[[nodiscard]] std::string encode_manifest(const Manifest& manifest);
+[[nodiscard]] Manifest parse_manifest(std::string_view content);
+
+/// Where the manifest of a target stands: beside an image ("IMAGE.manifest"); for a block device in
+/// `state_dir`/manifests, named by WWN, serial number or, failing both, the kernel's name.
+[[nodiscard]] std::filesystem::path manifest_path(const std::filesystem::path& target,
+                                                  const std::filesystem::path& state_dir);
+
+/// Writes it durably; makes the directory if needed. Throws Error.
+void write_manifest(const std::filesystem::path& path, const Manifest& manifest);
+
+/// Reads it; nothing if there is none. Throws Error if it is damaged.
+[[nodiscard]] std::optional<Manifest> read_manifest(const std::filesystem::path& path);
+
+} // namespace coldspare::clone
