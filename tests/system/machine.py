@@ -1,0 +1,174 @@
+"""Virtual machines as a person at the serial console sees them."""
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import harness
+
+LOGIN = "login: "
+# What the console shows when a machine will not come up by itself any more.
+DEAD_ENDS = ("ALERT!", "(initramfs)", "Kernel panic", "grub rescue>", "emergency mode", "No bootable device")
+OLD_MAC = "00:1e:67:aa:bb:cc"
+NEW_MAC = "52:54:00:12:34:56"
+ADDRESS = "192.0.2.10/24"
+
+
+class Vm:
+    """A machine in qemu without acceleration by hardware, seen through its serial console.
+
+    disk_bus is "ahci" or "virtio", nic "e1000" or "virtio-net-pci". With throw_away nothing is written to the image.
+    """
+
+    count = 0
+
+    def __init__(self, image, *, image_format="raw", disk_bus, nic, mac, throw_away=True, memory=768):
+        Vm.count += 1
+        sockets = tempfile.mkdtemp(prefix="coldspare-vm.")  # short: a socket's path has room for 107 characters
+        harness.cleanup.callback(shutil.rmtree, sockets, ignore_errors=True)
+        path = f"{sockets}/console"
+        self.log = harness.work(f"console-{Vm.count}.log")
+        self.text = ""
+        self.started = time.monotonic()
+        self._prompts = 0
+        self._news = threading.Condition()
+        disk = {"ahci": "ide-hd,drive=disk", "virtio": "virtio-blk-pci,drive=disk"}[disk_bus]
+        self.errors = harness.work(f"qemu-{Vm.count}.err")
+        with open(self.errors, "wb") as errors:
+            self.process = harness.start([
+                "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-smp", "2", "-m", memory,
+                # A plain processor and no display: each feature more is a module that the guest loads, and "max"
+                # with VGA took 55 s to the login prompt where this takes 41.
+                "-cpu", "qemu64,-svm", "-nodefaults", "-display", "none", "-no-reboot",
+                "-chardev", f"socket,id=console,path={path},server=on,wait=on", "-serial", "chardev:console",
+                "-drive", "if=none,id=disk,cache=unsafe,discard=unmap,"
+                          f"format={image_format},snapshot={'on' if throw_away else 'off'},"
+                          f"file={str(image).replace(',', ',,')}",
+                "-device", f"{disk},bootindex=0",
+                # No boot ROM on the network card: the machine has one disk to boot from, and this is faster.
+                "-netdev", "user,id=net,restrict=on", "-device", f"{nic},netdev=net,mac={mac},romfile=",
+            ], stdout=errors, stderr=errors)
+        self._socket = self._connect(path)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _connect(self, path):
+        for _ in range(200):
+            console = socket.socket(socket.AF_UNIX)
+            with contextlib.suppress(OSError):
+                console.connect(path)
+                return console
+            console.close()
+            harness.check_quietly(self.process.poll() is None, "qemu starts", self.errors.read_text())
+            time.sleep(0.05)
+        harness.check(False, "qemu opens its console", self.errors.read_text())
+
+    def _read(self):
+        with open(self.log, "wb") as log, contextlib.suppress(OSError):
+            while data := self._socket.recv(65536):
+                log.write(data)
+                log.flush()
+                with self._news:
+                    self.text += data.decode(errors="replace")
+                    self._news.notify_all()
+        with self._news:
+            self._news.notify_all()
+
+    def seconds(self):
+        return time.monotonic() - self.started
+
+    def tail(self, lines=25):
+        """The end of the console as a person would read it."""
+        plain = re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][0-9A-Za-z]|[c=>78])", "", self.text).replace("\r", "")
+        return "\n".join([line for line in plain.splitlines() if line.strip()][-lines:])
+
+    def _wait(self, found, timeout):
+        """Waits until found() is true or the machine is gone; whether it became true."""
+        with self._news:
+            self._news.wait_for(lambda: found() or self.process.poll() is not None, timeout)
+        return found()
+
+    def wait_boot(self, timeout=300):
+        """Waits for the login prompt or a dead end; which of them was seen, or None."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline and self.process.poll() is None:
+            for pattern in (LOGIN, *DEAD_ENDS):
+                if pattern in self.text:
+                    return pattern
+            with self._news:
+                self._news.wait(1)
+        return None
+
+    def login(self, user="root", password="root"):
+        """Logs in at the prompt and takes a plain shell; run() works from then on."""
+        for answer, asked in ((user, "assword: "), (password, "# ")):
+            seen = len(self.text)
+            self._send(answer)
+            went_on = self._wait(lambda: asked in self.text[seen:], 90)
+            harness.check_quietly(went_on, "the login dialogue goes on", self.tail())
+        # Neither echo nor line editing nor kernel messages in between: what comes back is what the command says.
+        self._send("exec env PS1= sh")
+        self._send("stty -echo columns 1000; dmesg --console-off")
+        self.run("true")
+
+    def _send(self, line):
+        self._socket.sendall(line.encode() + b"\n")
+
+    def run(self, command, timeout=120):
+        """Runs a shell command in the guest, which has to succeed; its output."""
+        self._prompts += 1
+        first, last = f"<<BEGIN {self._prompts}>>", f"<<END {self._prompts} "
+        seen = len(self.text)
+        # The markers are written in two halves so that an echo of this line is not taken for them.
+        self._send(f'echo "<<""BEGIN {self._prompts}>>"; ( {command} ) 2>&1 < /dev/null; '
+                   f'echo "<<""END {self._prompts} $?>>"')
+        complete = re.compile(re.escape(first) + r"\n(.*?)" + re.escape(last) + r"(\d+)>>", re.DOTALL)
+        answer = lambda: complete.search(self.text[seen:].replace("\r", ""))
+        harness.check_quietly(self._wait(answer, timeout),
+                              f"'{command}' ends in the guest within {timeout} s", self.tail())
+        output, status = answer().groups()
+        harness.check_quietly(status == "0", f"'{command}' succeeds in the guest", output)
+        return output
+
+    def power_off(self, timeout=120):
+        """Shuts the guest down in order and waits until the machine is off."""
+        self._send("systemctl poweroff")
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            harness.check(False, f"the guest powers off within {timeout} s", self.tail())
+
+    def stop(self):
+        """Pulls the plug."""
+        harness.stop(self.process)
+
+
+def boot_to_login(image, claim, **options):
+    """Starts a machine that has to reach its login prompt, and logs in."""
+    vm = Vm(image, **options)
+    outcome = vm.wait_boot()
+    harness.check(outcome == LOGIN, f"{claim} ({vm.seconds():.0f} s)", vm.tail(40))
+    vm.login()
+    return vm
+
+
+def portrait(vm):
+    """What a person would look at to see which machine this is and how it fares."""
+    # Ends when booting is over, for good or for bad; both are judged below.
+    vm.run("systemctl is-system-running --wait; true", timeout=300)
+    return {
+        "host": vm.run("hostname").strip(),
+        "machine_id": vm.run("cat /etc/machine-id").strip(),
+        "host_key": vm.run("sha256sum < /etc/ssh/ssh_host_ed25519_key").split()[0],
+        "failed": sorted(vm.run("systemctl list-units --failed --plain --no-legend --full | cut -d' ' -f1").split()),
+        "addresses": re.findall(r"inet (\S+)", vm.run("ip -4 -oneline address show dev eth0 2> /dev/null || true")),
+        "mac": vm.run("cat /sys/class/net/eth0/address 2> /dev/null || true").strip(),
+        "links": vm.run("ls /sys/class/net").split(),
+        "nic_driver": vm.run("for n in /sys/class/net/*/device/driver; do readlink $n; done").split("/")[-1].strip(),
+        "root": vm.run("findmnt --noheadings --output SOURCE /").strip(),
+        "swaps": vm.run("swapon --show=NAME --noheadings").split(),
+    }
