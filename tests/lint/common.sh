@@ -33,7 +33,7 @@ files() {
     git -c safe.directory="$root" ls-files --cached
   else
     find . -type f -not -path './build/*' -printf '%P\n'
-  fi | sort | grep -E "${1:-.}" | while read -r file; do
+  fi | sort | grep -E "$1" | while read -r file; do
     if [[ -f $file ]]; then echo "$file"; fi
   done
 }
@@ -41,7 +41,7 @@ files() {
 # The files whose first line names the interpreter $1 (an extended regular expression).
 scripts_for() {
   local file line
-  files | while read -r file; do
+  files . | while read -r file; do
     line=
     read -r line < <(head -c 128 "$file" | tr -d '\0') || true
     if [[ $line =~ ^#!.*/(env\ )?($1)( |$) ]]; then echo "$file"; fi

@@ -1,5 +1,5 @@
 #!/bin/bash
-# shellcheck finds nothing in any shell script, and every Python script compiles.
+# ShellCheck finds nothing in any shell script, and every Python script compiles.
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need shellcheck

@@ -15,13 +15,13 @@ while read -r file; do
   if ((size > 0)) && [[ ! $file =~ $may_be_binary ]] && ! grep -qI '' "$file"; then
     complain "$file: not a text file"
   fi
-done < <(files)
+done < <(files .)
 
 # In two halves, so that this file does not complain about itself. Paths in a copied system (guests) are no machine's.
 machine="(^|[^A-Za-z0-9_./\$}-])/(w""ork|r""oot|tmp/w|tmp/bash_j""obs)/"
 while read -r line; do
   complain "$line (a path of one machine)"
-done < <(files | grep -vE '^(tests/lint/self-test\.sh)$' | xargs -r -d '\n' grep -HnIE "$machine" -- || true)
+done < <(files . | grep -vE '^(tests/lint/self-test\.sh)$' | xargs -r -d '\n' grep -HnIE "$machine" -- || true)
 
 while read -r line; do
   complain "$line (a T""ODO needs an issue number: 'T""ODO #12')"
