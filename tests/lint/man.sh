@@ -47,8 +47,8 @@ compare_command() {
   compare "$page" "$command"
   # CLI11 writes positionals as "  name TYPE ...": the page calls them by the same name.
   while read -r word; do
-    grep -qE "\bAr $word\b" "$page" || complain "$page: the argument '$word' does not stand in it"
-  done < <("$COLDSPARE" "$command" --help | sed -nE '/^Positionals:/,/^$/s/^  ([a-z]+) .*/\1/p')
+    grep -qiE "\bAr $word\b" "$page" || complain "$page: the argument '$word' does not stand in it"
+  done < <("$COLDSPARE" "$command" --help | sed -nE '/^Positionals:/,/^$/s/^  ([A-Za-z]+) .*/\1/p')
   example=$("$COLDSPARE" "$command" --help | sed -nE '/^Example:/{n;s/^ +//;p}')
   grep -qF -- "$example" <(mandoc -Tascii -Owidth=200 "$page" | sed 's/.\x08//g') ||
     complain "$page: the example of --help does not stand in it: $example"
