@@ -1,0 +1,19 @@
+#pragma once
+
+#include "fixup/guest.hpp"
+#include "fixup/plan.hpp"
+
+#include <functional>
+#include <string_view>
+
+namespace coldspare::fixup {
+
+/// Called with what is being done: one short line for a person who waits.
+using NoteCallback = std::function<void(std::string_view)>;
+
+/// Does what the plan says, fix after fix. Before the first change every file must still be what
+/// the plan saw; a command that says no ends it. Throws Error; the guest is then half changed, and
+/// the caller throws its overlay away.
+void apply_plan(Guest& guest, const Plan& plan, const NoteCallback& note);
+
+} // namespace coldspare::fixup

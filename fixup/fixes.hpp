@@ -1,0 +1,28 @@
+#pragma once
+
+#include "fixup/plan.hpp"
+
+#include <span>
+#include <string_view>
+
+namespace coldspare::fixup {
+
+/// One kind of repair: `fix_*.cpp`, and a row in fixes.cpp.
+struct Fix {
+    std::string_view id;
+    std::string_view purpose; ///< one line for a person
+    FixPlan (*plan)(const PlanInput& input);
+};
+
+/// All fixes in the order in which they are planned and applied: the names of network cards first,
+/// because the initramfs carries a copy of them; the boot loader last.
+[[nodiscard]] std::span<const Fix> fixes();
+
+/// Names of the VM's network cards in the rules of udev.
+[[nodiscard]] FixPlan plan_udev_net(const PlanInput& input);
+/// virtio drivers in the initramfs, and a fresh copy of the names.
+[[nodiscard]] FixPlan plan_initramfs(const PlanInput& input);
+/// GRUB 2 in the boot sector of a BIOS machine.
+[[nodiscard]] FixPlan plan_grub_bios(const PlanInput& input);
+
+} // namespace coldspare::fixup

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "base/handle.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <stop_token>
+
+namespace coldspare::fixup {
+
+/// Enough of a file to see that something wrote to it.
+struct FileStamp {
+    std::uint64_t size = 0;
+    std::int64_t modified_ns = 0; ///< since the epoch
+    friend bool operator==(const FileStamp&, const FileStamp&) = default;
+};
+
+/// The stamp of a file that exists. Throws Error.
+[[nodiscard]] FileStamp stamp_of(const std::filesystem::path& path);
+
+/// The clone under the overlay: open for reading, and locked (flock(2), shared) against whoever
+/// would write it for as long as this lives.
+class BaseImage {
+public:
+    /// Throws Error: refused if it is not a raw image or a virtual machine has it open for writing,
+    /// `locked` if something holds the lock.
+    BaseImage(std::filesystem::path path, std::stop_token stop);
+
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+    [[nodiscard]] const FileStamp& stamp() const { return stamp_; }
+    /// Throws Error if the file is not what it was when it was opened: the overlay is worth
+    /// nothing.
+    void check_untouched() const;
+
+private:
+    std::filesystem::path path_;
+    Fd fd_;
+    FileStamp stamp_;
+};
+
+/// A qcow2 overlay under construction, "PATH.partial". It gets its name only in install(); before
+/// that, its end (also by an exception) removes it, and what stood under the name stays as it was.
+class NewOverlay {
+public:
+    /// Creates it, empty, over `base`. Throws Error, `locked` if another run builds the same one.
+    NewOverlay(std::filesystem::path path, const BaseImage& base, std::stop_token stop);
+    ~NewOverlay();
+    NewOverlay(const NewOverlay&) = delete;
+    NewOverlay& operator=(const NewOverlay&) = delete;
+
+    [[nodiscard]] const std::filesystem::path& partial() const { return partial_; }
+    /// Checks its structure, makes it durable and renames it into place. Throws Error.
+    void install(std::stop_token stop);
+
+private:
+    std::filesystem::path path_;
+    std::filesystem::path partial_;
+    Fd lock_;
+    bool installed_ = false;
+};
+
+/// Throws a refusal if a virtual machine has the image open.
+void check_not_in_use(const std::filesystem::path& image, std::stop_token stop);
+
+/// How `overlay` should name `base`: by the bare name beside it, so that the two can move together;
+/// by the absolute path from anywhere else.
+[[nodiscard]] std::string backing_name(const std::filesystem::path& overlay,
+                                       const std::filesystem::path& base);
+
+} // namespace coldspare::fixup

@@ -1,0 +1,187 @@
+#include "fixup/protocol.hpp"
+
+#include "fixup/nic.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <array>
+
+namespace coldspare::fixup {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t largest_message = std::size_t{16} << 20;
+constexpr std::size_t most_items = 100000;
+
+/// Guest paths and messages may hold bytes that are not UTF-8; JSON may not.
+std::string dump(const json& object) {
+    return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+json parse(std::string_view text, std::string_view who) {
+    if (text.size() > largest_message) {
+        throw Error(fmt::format("{} sent a message of {} bytes", who, text.size()));
+    }
+    json object = json::parse(text, nullptr, false);
+    if (!object.is_object()) {
+        throw Error(fmt::format("{} sent something that is not a JSON object", who));
+    }
+    return object;
+}
+
+json nics_to_json(const std::vector<NicBinding>& nics) {
+    json list = json::array();
+    for (const NicBinding& nic : nics) {
+        list.push_back({{"name", nic.name}, {"mac", nic.mac}});
+    }
+    return list;
+}
+
+json vm_to_json(const VmRequirements& vm) {
+    json nics = json::array();
+    for (const VmNic& nic : vm.nics) {
+        nics.push_back({{"name", nic.name}, {"mac", nic.mac}, {"model", nic.model}});
+    }
+    return {{"firmware", vm.firmware},
+            {"machine", vm.machine},
+            {"disk_bus", vm.disk_bus},
+            {"nics", nics},
+            {"cpu", vm.cpu}};
+}
+
+const json& list_in(const json& object, const char* key) {
+    const json& list = object.at(key);
+    if (!list.is_array() || list.size() > most_items) {
+        throw Error(fmt::format("'{}' is not a list of at most {} things", key, most_items));
+    }
+    return list;
+}
+
+std::vector<std::string> strings_in(const json& object, const char* key) {
+    std::vector<std::string> strings;
+    for (const json& item : list_in(object, key)) {
+        strings.push_back(item.get<std::string>());
+    }
+    return strings;
+}
+
+VmRequirements vm_from_json(const json& object) {
+    VmRequirements vm{.firmware = object.at("firmware"),
+                      .machine = object.at("machine"),
+                      .disk_bus = object.at("disk_bus"),
+                      .cpu = object.at("cpu")};
+    for (const json& nic : list_in(object, "nics")) {
+        vm.nics.push_back({.name = nic.at("name"), .mac = nic.at("mac"), .model = nic.at("model")});
+    }
+    return vm;
+}
+
+Outcome outcome_from_word(const std::string& word) {
+    for (const Outcome outcome :
+         {Outcome::applied, Outcome::not_needed, Outcome::cannot, Outcome::planned}) {
+        if (outcome_word(outcome) == word) {
+            return outcome;
+        }
+    }
+    throw Error(fmt::format("'{}' is not the outcome of a fix", word));
+}
+
+RepairReport report_from_json(const json& object) {
+    RepairReport report{.system = object.at("system"),
+                        .plan_text = object.at("plan"),
+                        .warnings = strings_in(object, "warnings"),
+                        .files = strings_in(object, "files"),
+                        .vm = vm_from_json(object.at("vm"))};
+    for (const json& fix : list_in(object, "fixes")) {
+        report.fixes.push_back({.id = fix.at("id"),
+                                .outcome = outcome_from_word(fix.at("outcome")),
+                                .detail = fix.at("detail"),
+                                .hint = fix.at("hint")});
+    }
+    return report;
+}
+
+ApplianceMessage message_from_json(const json& object) {
+    const std::string event = object.at("event");
+    if (event == "note") {
+        return object.at("message").get<std::string>();
+    }
+    if (event == "report") {
+        return report_from_json(object);
+    }
+    if (event == "error") {
+        return Error(object.at("message"), object.at("hint"),
+                     status_from_word(object.at("status").get<std::string>()));
+    }
+    throw Error(fmt::format("'{}' is not an event of the appliance", event));
+}
+
+} // namespace
+
+std::string encode_request(const ApplianceRequest& request) {
+    return dump({{"disk", request.disk.string()},
+                 {"format", request.format == DiskFormat::raw ? "raw" : "qcow2"},
+                 {"depth", request.depth == Depth::look ? "look" : "mend"},
+                 {"accelerator", accelerator_word(request.accelerator)},
+                 {"nics", nics_to_json(request.nics)}});
+}
+
+ApplianceRequest decode_request(std::string_view text) {
+    const json object = parse(text, "the caller");
+    try {
+        ApplianceRequest request{
+            .disk = object.at("disk").get<std::string>(),
+            .format = object.at("format") == "raw" ? DiskFormat::raw : DiskFormat::qcow2,
+            .depth = object.at("depth") == "mend" ? Depth::mend : Depth::look,
+            .accelerator = object.at("accelerator") == "kvm" ? Accelerator::kvm : Accelerator::tcg};
+        for (const json& nic : list_in(object, "nics")) {
+            request.nics.push_back(parse_nic(fmt::format("{}={}", nic.at("name").get<std::string>(),
+                                                         nic.at("mac").get<std::string>())));
+        }
+        return request;
+    } catch (const json::exception& error) {
+        throw Error(fmt::format("the request cannot be understood: {}", error.what()));
+    }
+}
+
+std::string encode_note(std::string_view text) {
+    return dump({{"event", "note"}, {"message", text}});
+}
+
+std::string encode_report(const RepairReport& report) {
+    json fixes = json::array();
+    for (const FixOutcome& fix : report.fixes) {
+        fixes.push_back({{"id", fix.id},
+                         {"outcome", outcome_word(fix.outcome)},
+                         {"detail", fix.detail},
+                         {"hint", fix.hint}});
+    }
+    return dump({{"event", "report"},
+                 {"system", report.system},
+                 {"fixes", fixes},
+                 {"plan", report.plan_text},
+                 {"warnings", report.warnings},
+                 {"files", report.files},
+                 {"vm", vm_to_json(report.vm)}});
+}
+
+std::string encode_error(const Error& error) {
+    return dump({{"event", "error"},
+                 {"message", error.message()},
+                 {"hint", error.hint()},
+                 {"status", status_word(error.status())}});
+}
+
+ApplianceMessage decode_message(std::string_view line) {
+    const json object = parse(line, "the appliance");
+    try {
+        return message_from_json(object);
+    } catch (const json::exception& error) {
+        throw Error(fmt::format("the appliance's message cannot be understood: {}", error.what()));
+    }
+}
+
+} // namespace coldspare::fixup

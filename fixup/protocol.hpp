@@ -1,0 +1,45 @@
+#pragma once
+
+#include "base/error.hpp"
+#include "fixup/accelerator.hpp"
+#include "fixup/repair.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+// What the program and its helper coldspare-appliance say to each other: one JSON request on
+// standard input, JSON lines on standard output. Both sides read with limits; what does not fit is
+// an Error.
+
+namespace coldspare::fixup {
+
+enum class DiskFormat { raw, qcow2 };
+
+/// What the helper is asked to do.
+struct ApplianceRequest {
+    std::filesystem::path disk;
+    DiskFormat format = DiskFormat::qcow2;
+    Depth depth = Depth::look;
+    Accelerator accelerator = Accelerator::tcg;
+    std::vector<NicBinding> nics;
+    friend bool operator==(const ApplianceRequest&, const ApplianceRequest&) = default;
+};
+
+/// A line of the helper: a note, the report, or why it stopped.
+using ApplianceMessage = std::variant<std::string, RepairReport, Error>;
+
+[[nodiscard]] std::string encode_request(const ApplianceRequest& request);
+[[nodiscard]] ApplianceRequest decode_request(std::string_view text);
+
+/// One line each, without the newline.
+[[nodiscard]] std::string encode_note(std::string_view text);
+[[nodiscard]] std::string encode_report(const RepairReport& report);
+[[nodiscard]] std::string encode_error(const Error& error);
+/// Throws Error for a line that the helper never writes.
+[[nodiscard]] ApplianceMessage decode_message(std::string_view line);
+
+} // namespace coldspare::fixup

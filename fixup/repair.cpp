@@ -1,0 +1,161 @@
+#include "fixup/repair.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+namespace coldspare::fixup {
+
+namespace {
+
+/// Where commands of a fix may remove files; names before and after show what is gone.
+constexpr std::string_view watched = "/boot /etc /var/lib/initramfs-tools";
+
+std::string checked(Guest& guest, const std::string& line) {
+    CommandOutput output = guest.run(line);
+    if (output.status != 0) {
+        throw Error(fmt::format("'{}' inside the copy ended with status {}: {}", line,
+                                output.status, trim(output.text).substr(0, 200)));
+    }
+    return std::move(output.text);
+}
+
+std::set<std::string> paths_in(std::string_view text) {
+    std::set<std::string> paths;
+    for (const std::string_view line : split_lines(text)) {
+        if (line.starts_with('/')) {
+            paths.insert(std::string(line));
+        }
+    }
+    return paths;
+}
+
+/// Watches which files change, by what the guest's own kernel interface says: a change time cannot
+/// be set back by the programs that run.
+class ChangeWatch {
+public:
+    ChangeWatch(Guest& guest, std::vector<std::string> mount_points)
+        : guest_(guest), mount_points_(std::move(mount_points)) {
+        names_ = list_names();
+        start_ = now();
+    }
+
+    /// Paths that changed, came or went.
+    [[nodiscard]] std::vector<std::string> changed() {
+        // A file whose time lies in the future was so before: the server's clock was ahead.
+        const std::string end = now();
+        std::string quoted;
+        for (const std::string& point : mount_points_) {
+            quoted += fmt::format(" '{}'", point);
+        }
+        std::set<std::string> paths = paths_in(
+            checked(guest_, fmt::format("find{} -xdev ! -type d -newerct @{} ! -newerct @{} -print",
+                                        quoted, start_, end)));
+        const std::set<std::string> names = list_names();
+        std::ranges::set_symmetric_difference(names_, names, std::inserter(paths, paths.end()));
+        return {paths.begin(), paths.end()};
+    }
+
+private:
+    [[nodiscard]] std::set<std::string> list_names() {
+        return paths_in(checked(
+            guest_, fmt::format("for d in {}; do [ ! -d $d ] || find $d -xdev; done", watched)));
+    }
+    [[nodiscard]] std::string now() {
+        const std::string text(trim(checked(guest_, "date +%s")));
+        if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) {
+            throw Error("the copy's 'date +%s' did not print a number");
+        }
+        return text;
+    }
+
+    Guest& guest_;
+    std::vector<std::string> mount_points_;
+    std::set<std::string> names_;
+    std::string start_;
+};
+
+void check_no_module_lost(const Facts& before, const Facts& after) {
+    for (const KernelFacts& old_kernel : before.kernels) {
+        const auto found =
+            std::ranges::find(after.kernels, old_kernel.version, &KernelFacts::version);
+        std::vector<std::string> lost;
+        if (found != after.kernels.end()) {
+            std::ranges::set_difference(old_kernel.in_initrd, found->in_initrd,
+                                        std::back_inserter(lost));
+        }
+        if (found == after.kernels.end() || !lost.empty()) {
+            throw Error(fmt::format("the new initramfs of kernel {} lost modules that the old one "
+                                    "had: {}",
+                                    old_kernel.version, fmt::join(lost, ", ")),
+                        "nothing was changed; run the VM with the disk and network card of the old "
+                        "server's kind");
+        }
+    }
+}
+
+RepairReport report_of(const Facts& facts, const Plan& plan, std::span<const NicBinding> nics) {
+    RepairReport report{.system = fmt::format("{}, {}", facts.system.product, facts.system.arch),
+                        .plan_text = plan_text(plan),
+                        .vm = vm_requirements(facts, nics)};
+    for (const FixPlan& fix : plan.fixes) {
+        report.fixes.push_back(
+            {.id = fix.id, .outcome = fix.outcome, .detail = fix.detail, .hint = fix.hint});
+        for (const std::string& warning : fix.warnings) {
+            report.warnings.push_back(fmt::format("{}: {}", fix.id, warning));
+        }
+    }
+    return report;
+}
+
+void check_result(const Facts& before, const Facts& after, std::span<const NicBinding> nics) {
+    check_no_module_lost(before, after);
+    const Plan remaining = make_plan(after, nics);
+    for (const FixPlan& fix : remaining.fixes) {
+        if (fix.outcome != Outcome::not_needed) {
+            throw Error(fmt::format("the fix '{}' did not help: {}", fix.id, fix.detail),
+                        fix.hint.empty()
+                            ? "nothing was changed; run again with --json and look at the plan"
+                            : fix.hint);
+        }
+    }
+}
+
+} // namespace
+
+bool RepairReport::is_clean() const {
+    return std::ranges::all_of(
+        fixes, [](const FixOutcome& fix) { return fix.outcome == Outcome::not_needed; });
+}
+
+const FixOutcome* RepairReport::obstacle() const {
+    const auto found = std::ranges::find(fixes, Outcome::cannot, &FixOutcome::outcome);
+    return found == fixes.end() ? nullptr : &*found;
+}
+
+RepairReport repair(Guest& guest, std::span<const NicBinding> nics, Depth depth,
+                    const NoteCallback& note) {
+    note("looking at boot loader, initramfs and names");
+    const Facts facts = gather_facts(guest);
+    const Plan plan = make_plan(facts, nics);
+    RepairReport report = report_of(facts, plan, nics);
+    if (depth == Depth::look || report.is_clean() || report.obstacle() != nullptr) {
+        return report;
+    }
+    ChangeWatch watch(guest, facts.system.mount_points);
+    apply_plan(guest, plan, note);
+    note("checking the result");
+    check_result(facts, gather_facts(guest), nics);
+    report.files = watch.changed();
+    for (FixOutcome& fix : report.fixes) {
+        fix.outcome = fix.outcome == Outcome::planned ? Outcome::applied : fix.outcome;
+    }
+    return report;
+}
+
+} // namespace coldspare::fixup

@@ -1,0 +1,231 @@
+#include "fixup/udev_rewrite.hpp"
+
+#include "fixup/udev_rules.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace coldspare::fixup {
+
+namespace {
+
+constexpr std::string_view title = "# network card of the virtual machine (coldspare fixup)";
+
+bool asks_for_address(const RuleToken& token) {
+    return token.op == "==" && token.attribute == "address" &&
+           (token.key == "ATTR" || token.key == "ATTRS" || token.key == "SYSFS");
+}
+
+bool sets_name(const RuleToken& token) {
+    return token.key == "NAME" && token.attribute.empty() && (token.op == "=" || token.op == ":=");
+}
+
+/// What a rule says about the name of a network card.
+struct Naming {
+    const RuleToken* name = nullptr;
+    const RuleToken* address = nullptr;
+    bool plain = true; ///< one name, one address at most: a copy of it means what it meant
+};
+
+/// Nothing in `name` if the rule names no network card.
+Naming naming_of(const RuleLine& line) {
+    Naming naming;
+    bool of_net = false;
+    for (const RuleToken& token : line.tokens) {
+        if (sets_name(token)) {
+            naming.plain = naming.plain && naming.name == nullptr;
+            naming.name = &token;
+        } else if (asks_for_address(token)) {
+            naming.plain = naming.plain && naming.address == nullptr;
+            naming.address = &token;
+        }
+        of_net = of_net || (token.key == "SUBSYSTEM" && token.op == "==" && token.value == "net");
+    }
+    if (!of_net && naming.address == nullptr) {
+        naming.name = nullptr;
+    }
+    return naming;
+}
+
+const NicBinding* find_name(std::span<const NicBinding> nics, std::string_view name) {
+    const auto found = std::ranges::find(nics, name, &NicBinding::name);
+    return found == nics.end() ? nullptr : &*found;
+}
+
+const NicBinding* find_mac(std::span<const NicBinding> nics, std::string_view mac) {
+    const auto found = std::ranges::find(nics, mac, &NicBinding::mac);
+    return found == nics.end() ? nullptr : &*found;
+}
+
+std::string generated_rule(const NicBinding& nic, RuleDialect dialect) {
+    if (dialect == RuleDialect::attrs) {
+        return fmt::format(R"(SUBSYSTEM=="net", DRIVERS=="?*", ATTRS{{address}}=="{}", NAME="{}")",
+                           nic.mac, nic.name);
+    }
+    return fmt::format(R"(SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{{address}}=="{}", )"
+                       R"(ATTR{{dev_id}}=="0x0", ATTR{{type}}=="1", NAME="{}")",
+                       nic.mac, nic.name);
+}
+
+/// Whether the token means the same for the new card.
+bool fits_any_card(const RuleToken& token) {
+    if (token.key == "LABEL" || token.key == "GOTO") {
+        return false; // a label may stand only once
+    }
+    if (!token.is_match()) {
+        return true;
+    }
+    if (asks_for_address(token)) {
+        return true;
+    }
+    constexpr std::array<std::string_view, 3> common{"SUBSYSTEM", "ACTION", "SUBSYSTEMS"};
+    if (std::ranges::find(common, token.key) != common.end()) {
+        return token.value == "net" || token.key == "ACTION";
+    }
+    return (token.key == "DRIVERS" && token.value == "?*") ||
+           (token.key == "ATTR" && (token.attribute == "dev_id" || token.attribute == "type"));
+}
+
+/// `line` for `nic`: its own words and separators, with the address replaced.
+std::string copied_rule(const RuleLine& line, const Naming& naming, const NicBinding& nic) {
+    if (!naming.plain || naming.address == nullptr) {
+        return generated_rule(nic, RuleDialect::attr);
+    }
+    std::string rule;
+    std::size_t separator_begin = 0;
+    for (const RuleToken& token : line.tokens) {
+        if (fits_any_card(token)) {
+            if (!rule.empty()) {
+                rule += line.text.substr(separator_begin, token.begin - separator_begin);
+            }
+            const std::size_t value_end = token.end - 1;
+            if (&token == naming.address) {
+                rule += line.text.substr(token.begin, token.value_begin - token.begin) + nic.mac +
+                        line.text.substr(value_end, token.end - value_end);
+            } else {
+                rule += line.text.substr(token.begin, token.end - token.begin);
+            }
+        }
+        separator_begin = token.end;
+    }
+    return rule;
+}
+
+/// The physical lines of `lines` with '#' in column 0 where something is alive.
+std::string commented_out(std::string_view lines) {
+    std::string result;
+    for (std::size_t at = 0; at < lines.size();) {
+        const std::size_t newline = lines.find('\n', at);
+        const std::size_t next = newline == std::string_view::npos ? lines.size() : newline + 1;
+        const std::string_view line = lines.substr(at, next - at);
+        const std::size_t first = line.find_first_not_of(" \t\r\v\f\n");
+        if (first != std::string_view::npos && line[first] != '#') {
+            result += '#';
+        }
+        result += line;
+        at = next;
+    }
+    return result;
+}
+
+std::string_view line_end_of(std::string_view text) {
+    const std::size_t newline = text.find('\n');
+    const bool crlf = newline != std::string_view::npos && newline > 0 && text[newline - 1] == '\r';
+    return crlf ? "\r\n" : "\n";
+}
+
+bool is_right(const Naming& naming, std::span<const NicBinding> nics) {
+    if (naming.name == nullptr || naming.address == nullptr || !naming.plain) {
+        return false;
+    }
+    const NicBinding* nic = find_name(nics, naming.name->value);
+    return nic != nullptr && naming.address->value == nic->mac;
+}
+
+/// What is worth a word about a rule that stays.
+void add_notes(const RuleLine& line, const Naming& naming, std::vector<std::string>& notes) {
+    if (line.kind == RuleLineKind::unreadable) {
+        notes.push_back(fmt::format("line {}: udev cannot read this, left as it is", line.number));
+        return;
+    }
+    if (naming.name == nullptr || naming.address == nullptr) {
+        return;
+    }
+    if (std::ranges::any_of(naming.address->value, [](char c) { return c >= 'A' && c <= 'F'; })) {
+        notes.push_back(fmt::format(
+            "line {}: an address in upper case never matches, left as it is", line.number));
+    }
+}
+
+} // namespace
+
+std::set<std::string> pinned_names(std::string_view content, std::span<const NicBinding> nics) {
+    std::set<std::string> names;
+    for (const RuleLine& line : parse_rules(content)) {
+        const Naming naming = naming_of(line);
+        if (is_right(naming, nics)) {
+            names.insert(naming.name->value);
+        }
+    }
+    return names;
+}
+
+RulesRewrite rewrite_rules(std::string_view content, std::span<const NicBinding> nics,
+                           const std::set<std::string>& pinned_elsewhere) {
+    RulesRewrite result{.pinned = pinned_elsewhere};
+    result.pinned.merge(pinned_names(content, nics));
+    for (const RuleLine& line : parse_rules(content)) {
+        const std::string_view raw = content.substr(line.begin, line.end - line.begin);
+        const Naming naming = naming_of(line);
+        if (naming.name == nullptr || is_right(naming, nics)) {
+            if (naming.address != nullptr && naming.address->parentheses) {
+                result.notes.push_back(
+                    fmt::format("line {}: udev reads {}{{address}} with braces only", line.number,
+                                naming.address->key));
+            }
+            add_notes(line, naming, result.notes);
+            result.content += raw;
+            continue;
+        }
+        const NicBinding* nic = find_name(nics, naming.name->value);
+        const bool names_new_card =
+            naming.address != nullptr && find_mac(nics, naming.address->value) != nullptr;
+        if (nic == nullptr && !names_new_card) {
+            add_notes(line, naming, result.notes);
+            result.content += raw;
+            continue;
+        }
+        result.content += commented_out(raw);
+        if (nic != nullptr && result.pinned.insert(nic->name).second) {
+            const std::string_view end = line_end_of(raw.ends_with('\n') ? raw : content);
+            const std::string rule = copied_rule(line, naming, *nic);
+            result.content +=
+                fmt::format("{0}{1}{2}{1}{3}{1}", raw.ends_with('\n') ? "" : end, end, title, rule);
+        }
+    }
+    return result;
+}
+
+RuleDialect dialect_of(std::string_view content) {
+    for (const RuleLine& line : parse_rules(content)) {
+        const Naming naming = naming_of(line);
+        if (naming.address != nullptr) {
+            return naming.address->key == "ATTR" ? RuleDialect::attr : RuleDialect::attrs;
+        }
+    }
+    return RuleDialect::attr;
+}
+
+std::string append_rule(std::string_view content, const NicBinding& nic, RuleDialect dialect) {
+    const std::string_view end = line_end_of(content);
+    std::string result(content);
+    if (!result.empty()) {
+        // A last line that ends in a backslash would swallow what follows; the blank line ends it.
+        result += fmt::format("{}{}", result.ends_with('\n') ? "" : end, end);
+    }
+    return result + fmt::format("{1}{0}{2}{0}", end, title, generated_rule(nic, dialect));
+}
+
+} // namespace coldspare::fixup

@@ -1,0 +1,78 @@
+#include "fixup/vm_requirements.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace coldspare::fixup {
+
+namespace {
+
+/// The first kernel that knows the chipset of q35 (ICH9) from end to end.
+constexpr std::string_view first_q35_kernel = "3.0";
+
+std::string shell_quoted(const std::string& text) {
+    std::string quoted = "'";
+    for (const char c : text) {
+        quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    }
+    return quoted + "'";
+}
+
+/// What qemu's comma-separated options take: a comma in a file name is written twice.
+std::string option_value(const std::string& text) {
+    std::string value;
+    for (const char c : text) {
+        value += c == ',' ? std::string(",,") : std::string(1, c);
+    }
+    return value;
+}
+
+} // namespace
+
+VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> nics) {
+    const KernelFacts none;
+    const KernelFacts& kernel = facts.kernels.empty() ? none : facts.kernels.front();
+    const auto has = [&kernel](const char* module) {
+        return kernel.builtin.contains(module) || kernel.loadable.contains(module);
+    };
+    const bool insists_on_sda =
+        std::ranges::any_of(facts.boot.device_names, [](const std::string& line) {
+            return line.find("/dev/sd") != std::string::npos;
+        });
+    VmRequirements vm{
+        .firmware = "bios",
+        .machine = older_version(kernel.version, first_q35_kernel) ? "pc" : "q35",
+        .disk_bus = insists_on_sda && has("virtio_scsi") ? "scsi" : "virtio",
+        .cpu = facts.system.arch == "i386" || facts.system.arch == "i686"
+                   ? "any x86 CPU"
+                   : "any x86-64 CPU; host-passthrough where the VM never moves to another host"};
+    for (const NicBinding& nic : nics) {
+        vm.nics.push_back(
+            {.name = nic.name, .mac = nic.mac, .model = has("virtio_net") ? "virtio" : "e1000"});
+    }
+    return vm;
+}
+
+std::string qemu_command(const VmRequirements& vm, const std::string& overlay) {
+    std::string command =
+        fmt::format("qemu-system-x86_64 -machine {},accel=kvm:tcg -cpu max -m 2048", vm.machine);
+    const std::string drive =
+        shell_quoted(fmt::format("file={},format=qcow2", option_value(overlay)));
+    if (vm.disk_bus == "scsi") {
+        command += fmt::format(" -device virtio-scsi-pci -drive {},if=none,id=disk0 "
+                               "-device scsi-hd,drive=disk0",
+                               drive);
+    } else {
+        command += fmt::format(" -drive {},if=virtio", drive);
+    }
+    std::size_t number = 0;
+    for (const VmNic& nic : vm.nics) {
+        command +=
+            fmt::format(" -netdev user,id=net{0},restrict=on -device {1},netdev=net{0},mac={2}",
+                        number++, nic.model == "virtio" ? "virtio-net-pci" : "e1000", nic.mac);
+    }
+    return command;
+}
+
+} // namespace coldspare::fixup

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "fixup/facts.hpp"
+#include "fixup/nic.hpp"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace coldspare::fixup {
+
+/// A network card of the virtual machine.
+struct VmNic {
+    std::string name; ///< inside the guest
+    std::string mac;
+    std::string model; ///< "virtio" or "e1000"
+    friend bool operator==(const VmNic&, const VmNic&) = default;
+};
+
+/// What the virtual machine must look like for the copy to boot: fixup and the definition of the VM
+/// are one decision. The words are libvirt's.
+struct VmRequirements {
+    std::string firmware; ///< "bios"
+    std::string machine;  ///< "q35" or "pc"
+    std::string
+        disk_bus; ///< "virtio", or "scsi" (virtio-scsi) where the system insists on /dev/sda
+    std::vector<VmNic> nics;
+    std::string cpu; ///< a remark for a person
+    friend bool operator==(const VmRequirements&, const VmRequirements&) = default;
+};
+
+[[nodiscard]] VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> nics);
+
+/// A qemu command line that boots `overlay` so, ready to be pasted into a shell.
+[[nodiscard]] std::string qemu_command(const VmRequirements& vm, const std::string& overlay);
+
+} // namespace coldspare::fixup
