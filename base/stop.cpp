@@ -3,7 +3,6 @@
 #include "base/error.hpp"
 
 #include <csignal>
-#include <ctime>
 #include <unistd.h>
 
 namespace coldspare {
@@ -27,10 +26,10 @@ SignalStop::SignalStop() {
     std::signal(SIGPIPE, SIG_IGN);
     waiter_ = std::jthread([this](std::stop_token done) {
         const sigset_t waited = stop_signals();
-        const timespec slice{.tv_sec = 0, .tv_nsec = 100'000'000};
-        while (!done.stop_requested()) {
-            if (sigtimedwait(&waited, nullptr, &slice) < 0) {
-                continue;
+        for (;;) {
+            int number = 0;
+            if (sigwait(&waited, &number) != 0 || done.stop_requested()) {
+                return;
             }
             if (source_.stop_requested()) {
                 ::_exit(static_cast<int>(ExitStatus::interrupted));
@@ -40,6 +39,11 @@ SignalStop::SignalStop() {
     });
 }
 
-SignalStop::~SignalStop() = default;
+SignalStop::~SignalStop() {
+    waiter_.request_stop();
+    // Wakes sigwait(); the signal is blocked in every thread, so nothing else sees it.
+    pthread_kill(waiter_.native_handle(), SIGHUP);
+    waiter_.join();
+}
 
 } // namespace coldspare

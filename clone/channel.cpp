@@ -27,6 +27,8 @@ namespace {
 // How long a socket call may block before the stop token is looked at.
 constexpr timeval slice{.tv_sec = 0, .tv_usec = 250'000};
 constexpr int slice_ms = 250;
+// A finished session waits for the end of one of these.
+constexpr int accept_slice_ms = 20;
 
 using AddressList = Handle<addrinfo, freeaddrinfo>;
 
@@ -485,7 +487,7 @@ std::optional<Listener::Pending> Listener::accept(std::stop_token stop) {
         throw interrupted();
     }
     pollfd wait{.fd = socket_->fd.get(), .events = POLLIN, .revents = 0};
-    if (::poll(&wait, 1, slice_ms) <= 0) {
+    if (::poll(&wait, 1, accept_slice_ms) <= 0) {
         return std::nullopt;
     }
     sockaddr_storage storage{};

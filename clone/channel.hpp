@@ -103,7 +103,7 @@ public:
         std::unique_ptr<Channel::Connection> connection_;
     };
 
-    /// The next connection, or nothing within about 250 ms. Throws interrupted() on stop.
+    /// The next connection, or nothing within about 20 ms. Throws interrupted() on stop.
     [[nodiscard]] std::optional<Pending> accept(std::stop_token stop);
 
 private:

@@ -11,7 +11,8 @@ namespace coldspare::clone {
 
 namespace {
 
-constexpr std::chrono::milliseconds turn_length{125};
+// Also how late the end of the last worker is seen, so it is short.
+constexpr std::chrono::milliseconds turn_length{20};
 constexpr std::chrono::seconds heartbeat_every{1};
 constexpr std::chrono::seconds silence_limit{60};
 
@@ -47,9 +48,13 @@ std::optional<Message> Control::turn(std::stop_token stop) {
         }
         return std::nullopt;
     }
+    // A frame that began must also end.
+    channel_.set_deadline(Clock::now() + silence_limit);
     Message message = receive_message(channel_, stop);
+    channel_.set_deadline(std::nullopt);
     last_heard_ = Clock::now();
     if (message.type == FrameType::error) {
+        peer_gave_up_ = true;
         throw parse_error(message.payload, other(ours_));
     }
     if (message.type == FrameType::progress) {
@@ -86,38 +91,42 @@ std::string_view Control::limit() const {
 }
 
 void Control::give_up(const Error& error, const std::vector<Channel>& streams) {
+    if (peer_gave_up_) {
+        throw error;
+    }
     const bool broken = std::ranges::any_of(streams, &Channel::broken);
     if (broken && error.status() != ExitStatus::interrupted) {
-        if (const std::optional<Error> reason = peers_reason()) {
-            throw *reason;
-        }
+        wait_for_peers_reason();
     }
     tell(error);
     throw error;
+}
+
+void Control::wait_for_peers_reason() {
+    const TimePoint give_up = Clock::now() + std::chrono::seconds(2);
+    try {
+        while (Clock::now() < give_up) {
+            static_cast<void>(turn({}));
+        }
+    } catch (const Error&) {
+        if (peer_gave_up_) {
+            throw;
+        }
+    }
 }
 
 void Control::tell(const Error& error) {
     try {
         channel_.set_deadline(Clock::now() + std::chrono::seconds(1));
         send_message(channel_, FrameType::error, encode(error), {});
+        // Closing with unread frames would reset the connection, and the ERROR might be lost with
+        // it: read until the peer, which has it by then, closes.
+        for (;;) {
+            static_cast<void>(receive_message(channel_, {}));
+        }
     } catch (const Error&) {
-        // The peer is gone and will see that we are too.
+        // It has closed, or is gone and will see that we are too.
     }
-}
-
-std::optional<Error> Control::peers_reason() {
-    try {
-        const TimePoint give_up = Clock::now() + std::chrono::seconds(2);
-        channel_.set_deadline(give_up);
-        while (Clock::now() < give_up) {
-            static_cast<void>(turn({}));
-        }
-    } catch (const Error& error) {
-        if (!channel_.broken()) {
-            return error;
-        }
-    }
-    return std::nullopt;
 }
 
 void keep_alive_while(Control& control, std::function<void(std::stop_token)> work,

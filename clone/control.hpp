@@ -25,7 +25,7 @@ public:
     /// Error, and so are 60 s of silence.
     [[nodiscard]] std::string expect(FrameType type, std::stop_token stop);
 
-    /// One turn of waiting, up to 125 ms: a heartbeat if one is due, and a frame if one came that
+    /// One turn of waiting, up to 20 ms: a heartbeat if one is due, and a frame if one came that
     /// is not PROGRESS. Throws the peer's ERROR.
     [[nodiscard]] std::optional<Message> turn(std::stop_token stop);
 
@@ -47,13 +47,14 @@ public:
 private:
     void heartbeat(std::stop_token stop);
     void tell(const Error& error);
-    [[nodiscard]] std::optional<Error> peers_reason();
+    void wait_for_peers_reason();
 
     Channel channel_;
     Role ours_;
     unsigned streams_;
     const Counters* counters_;
     ProgressMessage theirs_;
+    bool peer_gave_up_ = false; ///< its ERROR came and was thrown
     TimePoint started_ = Clock::now();
     TimePoint last_sent_{};
     TimePoint last_heard_ = Clock::now();

@@ -19,7 +19,7 @@ struct Progress {
     std::string_view limit;
 };
 
-/// Called about eight times a second from one thread.
+/// Called many times a second, from one thread at a time.
 using ProgressSink = std::function<void(const Progress&)>;
 
 /// What the workers of one side count together.
