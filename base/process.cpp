@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
+#include <optional>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -79,11 +80,24 @@ public:
         int status = 0;
         while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
         }
+        return exit_code(status);
+    }
+
+    /// wait(), but nothing if the child has not ended yet.
+    std::optional<int> poll() {
+        int status = 0;
+        if (::waitpid(pid_, &status, WNOHANG) != pid_) {
+            return std::nullopt;
+        }
+        return exit_code(status);
+    }
+
+private:
+    int exit_code(int status) {
         pid_ = -1;
         return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     }
 
-private:
     pid_t pid_;
 };
 
@@ -190,7 +204,7 @@ ProcessResult run_process(const Command& command, std::stop_token stop) {
     LineSplitter lines(command.on_line, command.output_limit);
     std::size_t fed = 0;
     const TimePoint deadline = Clock::now() + command.deadline;
-    while (out.read_end || err.read_end) {
+    const auto check_bounds = [&] {
         if (stop.stop_requested()) {
             throw interrupted();
         }
@@ -198,6 +212,9 @@ ProcessResult run_process(const Command& command, std::stop_token stop) {
             throw Error(fmt::format("'{}' did not end within {} s and was stopped",
                                     command.argv.front(), command.deadline.count()));
         }
+    };
+    while (out.read_end || err.read_end) {
+        check_bounds();
         std::array<pollfd, 3> waits{{{.fd = out.read_end.get(), .events = POLLIN, .revents = 0},
                                      {.fd = err.read_end.get(), .events = POLLIN, .revents = 0},
                                      {.fd = in.write_end.get(), .events = POLLOUT, .revents = 0}}};
@@ -230,7 +247,13 @@ ProcessResult run_process(const Command& command, std::stop_token stop) {
     if (command.on_line) {
         lines.finish();
     }
-    result.exit_code = child.wait();
+    // A program may close its streams and go on; its bounds hold until it has ended.
+    std::optional<int> exit_code = child.poll();
+    for (; !exit_code; exit_code = child.poll()) {
+        check_bounds();
+        ::poll(nullptr, 0, 10);
+    }
+    result.exit_code = *exit_code;
     return result;
 }
 
