@@ -23,7 +23,8 @@ void run_workers(std::stop_token stop, std::vector<Worker> workers) {
                     worker(inner.get_token());
                 } catch (...) {
                     const std::scoped_lock lock(mutex);
-                    if (!first) {
+                    // After a stop of either kind what follows is a consequence.
+                    if (!first && !inner.stop_requested()) {
                         first = std::current_exception();
                     }
                     inner.request_stop();
@@ -31,11 +32,11 @@ void run_workers(std::stop_token stop, std::vector<Worker> workers) {
             });
         }
     }
-    if (stop.stop_requested()) {
-        throw interrupted();
-    }
     if (first) {
         std::rethrow_exception(std::exchange(first, nullptr));
+    }
+    if (stop.stop_requested()) {
+        throw interrupted();
     }
 }
 
