@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace coldspare {
@@ -99,13 +100,37 @@ std::string_view trim(std::string_view text) {
     return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
-std::string printable(std::string_view text) {
-    std::string result(text);
-    for (char& byte : result) {
-        const auto code = static_cast<unsigned char>(byte);
-        if (code < 0x20 || code == 0x7f) {
-            byte = '?';
+namespace {
+
+/// The length of the UTF-8 character that `text` begins with if a terminal prints it; else 0.
+std::size_t printable_length(std::string_view text) {
+    const auto first = static_cast<unsigned char>(text[0]);
+    if (first < 0x80) {
+        return first < 0x20 || first == 0x7f ? 0 : 1;
+    }
+    const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || text.size() < length) {
+        return 0;
+    }
+    for (std::size_t i = 1; i < length; ++i) {
+        if ((static_cast<unsigned char>(text[i]) & 0xc0U) != 0x80) {
+            return 0;
         }
+    }
+    // U+0080 to U+009F are controls: U+009B is what ESC [ is.
+    const bool control = first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
+    return control ? 0 : length;
+}
+
+} // namespace
+
+std::string printable(std::string_view text) {
+    std::string result;
+    result.reserve(text.size());
+    while (!text.empty()) {
+        const std::size_t length = printable_length(text);
+        result += length == 0 ? "?" : text.substr(0, length);
+        text.remove_prefix(std::max<std::size_t>(length, 1));
     }
     return result;
 }

@@ -24,7 +24,8 @@ namespace coldspare {
 /// `text` without blanks (space, tab, CR, LF) at both ends.
 [[nodiscard]] std::string_view trim(std::string_view text);
 
-/// `text` with every byte that a terminal would act on replaced by '?': for names from outside.
+/// `text` with every byte that a terminal would act on, or that is not UTF-8, replaced by '?': for
+/// names from outside.
 [[nodiscard]] std::string printable(std::string_view text);
 
 } // namespace coldspare
