@@ -30,9 +30,7 @@ public:
         if (request_.depth == Depth::mend && !is_reusable()) {
             check_replaceable();
         }
-        const AcceleratorProbe probe = probe_accelerator(stop_);
-        accelerator_ = probe.accelerator;
-        note_(fmt::format("using {}: {}", accelerator_word(accelerator_), probe.reason));
+        choose_accelerator();
         if (is_reusable()) {
             note_(fmt::format("looking at '{}'", overlay_.string()));
             RepairReport report = ask(overlay_, DiskFormat::qcow2, Depth::look);
@@ -48,6 +46,16 @@ public:
     }
 
 private:
+    void choose_accelerator() {
+        if (request_.accelerator) {
+            accelerator_ = *request_.accelerator;
+            return;
+        }
+        const AcceleratorProbe probe = probe_accelerator(stop_);
+        accelerator_ = probe.accelerator;
+        note_(fmt::format("using {}: {}", accelerator_word(accelerator_), probe.reason));
+    }
+
     /// Whether the overlay in place was made for this clone and for these cards.
     [[nodiscard]] bool is_reusable() const {
         if (!existing_) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -23,7 +24,8 @@ struct FixupRequest {
     std::string base_root;           ///< the clone's root digest as its manifest has it, or empty
     std::string program;             ///< "coldspare 0.1.0", for the report
     std::filesystem::path appliance; ///< the coldspare-appliance program
-    std::chrono::seconds timeout{1800}; ///< for each start of the appliance
+    std::optional<Accelerator> accelerator; ///< nothing: a probe finds out
+    std::chrono::seconds timeout{1800};     ///< for each start of the appliance
 };
 
 /// What came of it.

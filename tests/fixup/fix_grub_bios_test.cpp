@@ -1,0 +1,113 @@
+#include "fixup/fixes.hpp"
+#include "fixup/grub_image.hpp"
+#include "tests/support/memory_guest.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace coldspare::fixup;
+
+namespace {
+
+Facts debian() {
+    MemoryGuest guest = make_debian_guest();
+    return gather_facts(guest);
+}
+
+FixPlan plan_for(const Facts& facts) {
+    return plan_grub_bios({.facts = facts, .nics = {}, .before = {}});
+}
+
+} // namespace
+
+TEST_CASE("a boot sector that loads the system's core.img is left alone") {
+    const FixPlan plan = plan_for(debian());
+    CHECK(plan.outcome == Outcome::not_needed);
+    CHECK(plan.detail == "GRUB 2 is in the boot sector and loads the system's core.img");
+}
+
+TEST_CASE("GRUB is installed where the boot sector is empty or loads something else") {
+    Facts empty = debian();
+    empty.boot.boot_sector.assign(512, '\0');
+    Facts stale = debian();
+    stale.boot.embedded_core[1000] ^= 1;
+    Facts missing = debian();
+    missing.boot.core_image.reset();
+    for (const auto& [facts, why] :
+         {std::pair(empty, "the boot sector is empty"),
+          std::pair(stale, "what the boot sector loads is not /boot/grub/i386-pc/core.img"),
+          std::pair(missing, "/boot/grub/i386-pc/core.img is missing")}) {
+        CAPTURE(why);
+        const FixPlan plan = plan_for(facts);
+        REQUIRE(plan.outcome == Outcome::planned);
+        CHECK(plan.detail == std::string("GRUB 2 installed, because ") + why);
+        REQUIRE(plan.commands.size() == 1);
+        CHECK(plan.commands[0].line == "grub-install --target=i386-pc /dev/disk/guestfs/memory");
+        REQUIRE(plan.edits.size() == 1);
+        CHECK(plan.edits[0].path == "/boot/grub/device.map");
+        CHECK(plan.edits[0].lifetime == Lifetime::during_commands);
+    }
+}
+
+TEST_CASE("other boot loaders are named, and nothing is tried") {
+    Facts facts = debian();
+    facts.boot.boot_sector.assign(512, '\0');
+    facts.boot.core_image.reset();
+    facts.boot.grub_config = false;
+    facts.boot.grub_legacy = true;
+    CHECK(plan_for(facts).detail ==
+          "the system boots by GRUB 0.97, which this version cannot install");
+    facts.boot.lilo = true;
+    CHECK(plan_for(facts).detail == "the system boots by LILO, which this version cannot install");
+    facts.boot.efi = true;
+    CHECK(plan_for(facts).detail ==
+          "the system boots by UEFI, which this version does not prepare");
+    facts.boot = {};
+    const FixPlan plan = plan_for(facts);
+    CHECK(plan.outcome == Outcome::cannot);
+    CHECK_FALSE(plan.hint.empty());
+}
+
+TEST_CASE("a root named by its device node is a warning") {
+    Facts facts = debian();
+    facts.boot.device_names = {"/boot/grub/grub.cfg:9: linux /vmlinuz root=/dev/sda1"};
+    const FixPlan plan = plan_for(facts);
+    CHECK(plan.outcome == Outcome::not_needed);
+    REQUIRE(plan.warnings.size() == 1);
+    CHECK(plan.warnings[0].starts_with("/boot/grub/grub.cfg:9: linux"));
+}
+
+TEST_CASE("boot sectors are told apart") {
+    std::string sector = debian().boot.boot_sector;
+    CHECK(boot_sector_kind(sector) == BootSector::grub2);
+    CHECK(core_offset(sector) == 512);
+    sector[0x5C] = '\0';
+    CHECK_FALSE(core_offset(sector).has_value());
+    sector.replace(0x5C, 8, "\xff\xff\xff\xff\xff\xff\xff\xff");
+    CHECK_FALSE(core_offset(sector).has_value());
+    sector[0x3E] = '\x03';
+    sector[0x3F] = '\x02';
+    CHECK(boot_sector_kind(sector) == BootSector::grub_legacy);
+    CHECK(boot_sector_kind(std::string(512, '\0')) == BootSector::empty);
+    CHECK(boot_sector_kind(std::string(512, 'x')) == BootSector::other);
+    CHECK(boot_sector_kind("short") == BootSector::empty);
+    CHECK(boot_sector_kind(std::string(6, '\0') + "LILO" + std::string(502, '\0')) ==
+          BootSector::lilo);
+}
+
+TEST_CASE("core.img is compared without the fields that grub-setup patches") {
+    const std::string file(2000, 'c');
+    std::string disk = file + "padding";
+    CHECK(same_core(disk, file));
+    for (const std::size_t patched : {0x1F4U, 0x1FFU, 0x210U, 0x213U, 0x218U, 0x21BU}) {
+        disk[patched] = 'x';
+    }
+    CHECK(same_core(disk, file));
+    for (const std::size_t fixed : {0U, 0x1F3U, 0x200U, 0x20FU, 0x214U, 0x21CU, 1999U}) {
+        CAPTURE(fixed);
+        std::string other = disk;
+        other[fixed] = 'y';
+        CHECK_FALSE(same_core(other, file));
+    }
+    CHECK_FALSE(same_core(disk.substr(0, 1999), file));
+    CHECK_FALSE(same_core("", ""));
+}

@@ -1,0 +1,258 @@
+// The whole run with a shell script in the place of the helper: what happens to the files on the
+// host.
+#include "fixup/fixup.hpp"
+
+#include "base/files.hpp"
+#include "fixup/binding.hpp"
+#include "fixup/overlay.hpp"
+#include "fixup/protocol.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace coldspare;
+using namespace coldspare::fixup;
+namespace fs = std::filesystem;
+
+namespace {
+
+const NoteCallback quiet = [](std::string_view) {};
+
+bool have_qemu_img() {
+    return ::access("/usr/bin/qemu-img", X_OK) == 0;
+}
+
+/// A directory with a raw image of 1 MiB and helpers that answer as they are told.
+class Bench {
+public:
+    Bench() {
+        directory_ = (fs::temp_directory_path() / "fixup-test.XXXXXX").string();
+        REQUIRE(::mkdtemp(directory_.data()) != nullptr);
+        write_file_atomically(image(), std::string(1 << 20, 'x'));
+        helper(Outcome::applied);
+    }
+    ~Bench() { fs::remove_all(directory_); }
+    Bench(const Bench&) = delete;
+    Bench& operator=(const Bench&) = delete;
+
+    [[nodiscard]] fs::path image() const { return fs::path(directory_) / "mail1.img"; }
+    [[nodiscard]] fs::path overlay() const { return image().string() + ".fixup.qcow2"; }
+    [[nodiscard]] fs::path report() const { return image().string() + ".fixup.json"; }
+    [[nodiscard]] fs::path partial() const { return overlay().string() + ".partial"; }
+
+    /// A helper that prints a report with the given outcome, and keeps the request.
+    void helper(Outcome outcome) {
+        const RepairReport report{.system = "test",
+                                  .fixes = {{"grub-bios", outcome, "detail", "a hint"}},
+                                  .files = {"/etc/changed"},
+                                  .vm = {.firmware = "bios"}};
+        script(fmt::format("cat > '{}/request'\ncat << 'END'\n{}\nEND\n", directory_,
+                           encode_report(report)));
+    }
+    void script(const std::string& text) {
+        write_file_atomically(program(), "#!/bin/sh\n" + text, 0755);
+    }
+    [[nodiscard]] FixupRequest request() const {
+        return {.image = image(),
+                .nics = {{"eth0", "52:54:00:12:34:56"}},
+                .base_root = "abcd",
+                .program = "coldspare test",
+                .appliance = program(),
+                .accelerator = Accelerator::tcg,
+                .timeout = std::chrono::seconds(20)};
+    }
+    [[nodiscard]] FixupResult run(const FixupRequest& request) const {
+        return run_fixup(request, quiet, {});
+    }
+    /// Runs and returns the Error it must end with.
+    [[nodiscard]] Error failure(const FixupRequest& request) const {
+        try {
+            static_cast<void>(run(request));
+        } catch (const Error& error) {
+            return error;
+        }
+        FAIL("it ended well");
+        return Error("");
+    }
+    [[nodiscard]] std::string asked() const {
+        return read_file(fs::path(directory_) / "request", 1 << 20);
+    }
+
+private:
+    [[nodiscard]] fs::path program() const { return fs::path(directory_) / "helper"; }
+
+    std::string directory_;
+};
+
+} // namespace
+
+TEST_CASE("a fixup makes an overlay over the untouched image, and its report last" *
+          doctest::skip(!have_qemu_img())) {
+    const Bench bench;
+    const std::string before = read_file(bench.image(), 2 << 20);
+    const FixupResult result = bench.run(bench.request());
+    CHECK(result.changed);
+    CHECK(result.overlay == bench.overlay());
+    CHECK(result.report.files == std::vector<std::string>{"/etc/changed"});
+    CHECK(read_file(bench.image(), 2 << 20) == before);
+    const std::optional<Binding> binding = read_binding(bench.report());
+    REQUIRE(binding.has_value());
+    CHECK(binding->base == "mail1.img");
+    CHECK(binding->base_root == "abcd");
+    CHECK(binding->overlay_stamp == stamp_of(bench.overlay()));
+    CHECK_FALSE(fs::exists(bench.partial()));
+    CHECK(read_file(bench.overlay(), 1 << 20).find("mail1.img") != std::string::npos);
+}
+
+TEST_CASE("a second run looks, and leaves every byte as it is" * doctest::skip(!have_qemu_img())) {
+    Bench bench;
+    static_cast<void>(bench.run(bench.request()));
+    const std::string overlay = read_file(bench.overlay(), 1 << 20);
+    const std::string report = read_file(bench.report(), 1 << 20);
+    bench.helper(Outcome::not_needed);
+    const FixupResult again = bench.run(bench.request());
+    CHECK_FALSE(again.changed);
+    CHECK(again.report.files == std::vector<std::string>{"/etc/changed"});
+    CHECK(read_file(bench.overlay(), 1 << 20) == overlay);
+    CHECK(read_file(bench.report(), 1 << 20) == report);
+    CHECK(bench.asked().find("\"depth\":\"look\"") != std::string::npos);
+    CHECK(bench.asked().find("\"format\":\"qcow2\"") != std::string::npos);
+}
+
+TEST_CASE("an overlay of another clone, or for another card, is made anew" *
+          doctest::skip(!have_qemu_img())) {
+    const Bench bench;
+    static_cast<void>(bench.run(bench.request()));
+    FixupRequest other = bench.request();
+    SUBCASE("another root digest") {
+        other.base_root = "ef01";
+    }
+    SUBCASE("another card") {
+        other.nics[0].mac = "52:54:00:99:99:99";
+    }
+    SUBCASE("the image was written") {
+        write_file_atomically(bench.image(), std::string(1 << 20, 'y'));
+    }
+    CHECK(bench.run(other).changed);
+    CHECK(bench.asked().find("\"depth\":\"mend\"") != std::string::npos);
+    CHECK(read_binding(bench.report())->nics == other.nics);
+}
+
+TEST_CASE("an overlay that a virtual machine wrote to is never replaced" *
+          doctest::skip(!have_qemu_img())) {
+    const Bench bench;
+    static_cast<void>(bench.run(bench.request()));
+    const timespec times[2] = {{.tv_sec = 1, .tv_nsec = 0}, {.tv_sec = 1, .tv_nsec = 0}};
+    REQUIRE(::utimensat(AT_FDCWD, bench.overlay().c_str(), times, 0) == 0);
+    FixupRequest other = bench.request();
+    other.base_root = "ef01";
+    const Error error = bench.failure(other);
+    CHECK(error.status() == ExitStatus::refused);
+    CHECK(error.message() == fmt::format("refusing to replace '{}': a virtual machine wrote to it "
+                                         "since fixup made it",
+                                         bench.overlay().string()));
+    CHECK(fs::exists(bench.overlay()));
+}
+
+TEST_CASE("a fixup that cannot finish leaves nothing behind" * doctest::skip(!have_qemu_img())) {
+    Bench bench;
+    FixupRequest request = bench.request();
+    std::string expected;
+    SUBCASE("an obstacle") {
+        bench.helper(Outcome::cannot);
+        expected =
+            fmt::format("'{}' cannot be made to boot as a virtual machine: grub-bios: detail",
+                        bench.image().string());
+    }
+    SUBCASE("an error of the helper") {
+        bench.script("cat > /dev/null\necho '" + encode_error(Error("it broke", "mend it")) +
+                     "'\nexit 1\n");
+        expected = "it broke";
+    }
+    SUBCASE("a deadline") {
+        bench.script("sleep 30\n");
+        request.timeout = std::chrono::seconds(1);
+        expected = "the appliance did not end within 1 s and was stopped";
+    }
+    SUBCASE("nonsense") {
+        bench.script("echo nonsense\n");
+        expected = "the appliance sent something that is not a JSON object";
+    }
+    CHECK(bench.failure(request).message() == expected);
+    CHECK_FALSE(fs::exists(bench.overlay()));
+    CHECK_FALSE(fs::exists(bench.partial()));
+    CHECK_FALSE(fs::exists(bench.report()));
+}
+
+TEST_CASE("an interrupted fixup keeps the older overlay" * doctest::skip(!have_qemu_img())) {
+    Bench bench;
+    static_cast<void>(bench.run(bench.request()));
+    const std::string overlay = read_file(bench.overlay(), 1 << 20);
+    bench.script("sleep 30\n");
+    FixupRequest other = bench.request();
+    other.base_root = "ef01";
+    std::stop_source source;
+    source.request_stop();
+    try {
+        static_cast<void>(run_fixup(other, quiet, source.get_token()));
+        FAIL("it ended well");
+    } catch (const Error& error) {
+        CHECK(error.status() == ExitStatus::interrupted);
+    }
+    CHECK(read_file(bench.overlay(), 1 << 20) == overlay);
+    CHECK_FALSE(fs::exists(bench.partial()));
+}
+
+TEST_CASE("a plan writes no file" * doctest::skip(!have_qemu_img())) {
+    Bench bench;
+    bench.helper(Outcome::planned);
+    FixupRequest request = bench.request();
+    request.depth = Depth::look;
+    CHECK_FALSE(bench.run(request).changed);
+    CHECK_FALSE(fs::exists(bench.overlay()));
+    CHECK_FALSE(fs::exists(bench.report()));
+    CHECK(bench.asked().find("\"format\":\"raw\"") != std::string::npos);
+}
+
+TEST_CASE("an image that another run writes is locked" * doctest::skip(!have_qemu_img())) {
+    const Bench bench;
+    const Fd writer = open_file(bench.image(), O_RDWR);
+    REQUIRE(::flock(writer.get(), LOCK_EX) == 0);
+    CHECK(bench.failure(bench.request()).status() == ExitStatus::locked);
+}
+
+TEST_CASE("a second fixup of the same overlay is locked out" * doctest::skip(!have_qemu_img())) {
+    const Bench bench;
+    const Fd first = open_file(bench.partial(), O_RDWR | O_CREAT);
+    REQUIRE(::flock(first.get(), LOCK_EX) == 0);
+    const Error error = bench.failure(bench.request());
+    CHECK(error.status() == ExitStatus::locked);
+    CHECK(error.message() == fmt::format("another run is building '{}'", bench.overlay().string()));
+    CHECK(fs::exists(bench.partial()));
+}
+
+TEST_CASE("an image that is not raw is refused by its format" * doctest::skip(!have_qemu_img())) {
+    const Bench bench;
+    write_file_atomically(bench.image(), "QFI\xfb" + std::string(4096, '\0'));
+    const Error error = bench.failure(bench.request());
+    CHECK(error.status() == ExitStatus::refused);
+    CHECK(error.message() ==
+          fmt::format("refusing to fix '{}': it is a qcow2 image, and the base of "
+                      "a fixup is raw",
+                      bench.image().string()));
+}
+
+TEST_CASE("an overlay elsewhere names its base by the whole path") {
+    CHECK(backing_name("/tmp/a.qcow2", "/tmp/b.img") == "b.img");
+    CHECK(backing_name("/tmp/a.qcow2", "/tmp/b:c.img") == "/tmp/b:c.img");
+    CHECK(backing_name("/var/a.qcow2", "/tmp/b.img") == "/tmp/b.img");
+    CHECK(default_overlay("/srv/mail1.img") == "/srv/mail1.img.fixup.qcow2");
+}
