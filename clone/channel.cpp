@@ -157,11 +157,23 @@ Context make_context(Side side, const Sha256& psk) {
     return context;
 }
 
+/// OpenSSL's reason in words that say what to do about it.
 std::string tls_reason() {
     const unsigned long code = ERR_get_error();
     ERR_clear_error();
+    switch (ERR_GET_REASON(code)) {
+    case SSL_R_BINDER_DOES_NOT_VERIFY:
+    case SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER:
+    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
+        return "the two sides have different tokens";
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_HTTP_REQUEST:
+        return "what it sent is not TLS";
+    default:
+        break;
+    }
     const char* reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
-    return reason != nullptr ? reason : "the connection was closed";
+    return reason != nullptr ? reason : "it closed the connection";
 }
 
 } // namespace
@@ -324,7 +336,8 @@ struct Channel::Connection {
     }
 
     [[nodiscard]] Error closed() const {
-        return Error(fmt::format("{} closed the connection", peer), "see what the other side says");
+        return Error(fmt::format("{} closed the connection", peer),
+                     "see what the other side says; both must use TLS, or both --insecure");
     }
 };
 
