@@ -92,7 +92,7 @@ class Vm:
             self._news.wait_for(lambda: found() or self.process.poll() is not None, timeout)
         return found()
 
-    def wait_boot(self, timeout=300):
+    def wait_boot(self, timeout=400):
         """Waits for the login prompt or a dead end; which of them was seen, or None."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self.process.poll() is None:
