@@ -50,7 +50,7 @@ TEST_CASE("a host-only initramfs is rebuilt with virtio and keeps what it had") 
                             "virtio_blk\nvirtio_scsi\n# end of coldspare fixup\n");
     const FileEdit* mode = edit_of(plan, "/etc/initramfs-tools/conf.d/zz-coldspare");
     REQUIRE(mode != nullptr);
-    CHECK(mode->after == "MODULES=list\n");
+    CHECK(mode->after == "COMPRESSLEVEL=1\nMODULES=list\n");
     CHECK(mode->lifetime == Lifetime::during_commands);
     const FileEdit* hook = edit_of(plan, "/etc/initramfs-tools/hooks/zz-coldspare");
     REQUIRE(hook != nullptr);
@@ -90,7 +90,10 @@ TEST_CASE("MODULES=most needs no list, and its settings stay") {
     facts.initramfs.mode = "most";
     facts.kernels[0].in_initrd.insert(virtio.begin(), virtio.end());
     const std::vector<FixPlan> names{{.id = "x", .edits = {{.path = "/x", .after = "y"}}}};
-    CHECK(plan_for(facts, names).edits.empty());
+    const FixPlan plan = plan_for(facts, names);
+    REQUIRE(plan.edits.size() == 1);
+    CHECK(plan.edits[0].after == "COMPRESSLEVEL=1\n");
+    CHECK(plan.edits[0].lifetime == Lifetime::during_commands);
 }
 
 TEST_CASE("an initramfs that cannot be listed is rebuilt with everything") {
@@ -100,7 +103,7 @@ TEST_CASE("an initramfs that cannot be listed is rebuilt with everything") {
     const FixPlan plan = plan_for(facts);
     const FileEdit* mode = edit_of(plan, "/etc/initramfs-tools/conf.d/zz-coldspare");
     REQUIRE(mode != nullptr);
-    CHECK(mode->after == "MODULES=most\n");
+    CHECK(mode->after == "COMPRESSLEVEL=1\nMODULES=most\n");
     CHECK(plan.warnings.size() == 1);
 }
 
@@ -137,7 +140,7 @@ TEST_CASE("too little room is found before anything is changed, with both number
     facts.boot_free = std::uint64_t{20} << 20;
     const FixPlan plan = plan_for(facts);
     CHECK(plan.outcome == Outcome::cannot);
-    CHECK(plan.detail == "/boot has 20.0 MiB free, and a new initramfs needs 26.0 MiB");
+    CHECK(plan.detail == "/boot has 20.0 MiB free, and a new initramfs needs 28.5 MiB");
     CHECK(plan.edits.empty());
 }
 
