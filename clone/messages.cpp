@@ -17,6 +17,7 @@ using nlohmann::json;
 constexpr int deepest = 8;
 constexpr std::size_t longest_text = 4096;
 constexpr std::size_t most_origins = 256;
+constexpr std::uint64_t most_versions = 65535;
 
 Error broken(std::string_view message, std::string_view reason) {
     return Error(fmt::format("the peer broke the protocol: {}: {}", message, reason),
@@ -30,8 +31,10 @@ public:
         if (payload.size() > largest_json) {
             throw broken(message_, "too long");
         }
-        const auto limit_depth = [this](int depth, json::parse_event_t, json&) {
-            if (depth > deepest) {
+        const auto limit_depth = [this](int depth, json::parse_event_t event, json&) {
+            const bool opens = event == json::parse_event_t::object_start ||
+                               event == json::parse_event_t::array_start;
+            if (opens && depth >= deepest) {
                 throw broken(message_, "nested too deep");
             }
             return true;
@@ -152,8 +155,10 @@ Hello parse_hello(std::string_view payload) {
     const Fields fields("HELLO", payload);
     Hello hello;
     const json& versions = fields.array("versions", 2);
-    if (versions.size() != 2 || !versions[0].is_number_unsigned() ||
-        !versions[1].is_number_unsigned()) {
+    const auto is_version = [](const json& value) {
+        return value.is_number_unsigned() && value.get<std::uint64_t>() <= most_versions;
+    };
+    if (versions.size() != 2 || !std::ranges::all_of(versions, is_version)) {
         throw broken("HELLO", "'versions' is not a pair of numbers");
     }
     hello.oldest_version = versions[0].get<unsigned>();
@@ -219,7 +224,11 @@ DiskMessage parse_disk(std::string_view payload) {
     DiskMessage disk;
     DiskFacts& facts = disk.facts;
     facts.name = printable(fields.text("name"));
-    facts.kind = fields.text("kind") == "block" ? DiskKind::block : DiskKind::file;
+    const std::string kind = fields.text("kind");
+    if (kind != "block" && kind != "file") {
+        throw broken("DISK", "'kind' is neither block nor file");
+    }
+    facts.kind = kind == "block" ? DiskKind::block : DiskKind::file;
     facts.size = fields.number("size", largest_disk_size);
     facts.logical_sector = fields.small("logical_sector", 1U << 20);
     facts.physical_sector = fields.small("physical_sector", 1U << 20);
@@ -281,12 +290,31 @@ std::string encode(const RootMessage& root) {
 
 RootMessage parse_root(std::string_view payload) {
     const Fields disk = only_disk(Fields("END or DONE", payload));
-    return {disk.hex_text("root", 64), disk.number("blocks_sent", UINT64_MAX)};
+    // DONE has no number of blocks.
+    return {disk.hex_text("root", 64),
+            disk.has("blocks_sent") ? disk.number("blocks_sent", UINT64_MAX) : 0};
 }
 
+namespace {
+
+/// `text` within the limit of a text field, cut between two characters.
+std::string cut(std::string_view text) {
+    std::string result = printable(text);
+    if (result.size() > longest_text) {
+        std::size_t end = longest_text;
+        while ((static_cast<unsigned char>(result[end]) & 0xc0U) == 0x80) {
+            --end;
+        }
+        result.resize(end);
+    }
+    return result;
+}
+
+} // namespace
+
 std::string encode(const Error& error) {
-    return dump({{"message", error.message().substr(0, longest_text)},
-                 {"hint", error.hint().substr(0, longest_text)},
+    return dump({{"message", cut(error.message())},
+                 {"hint", cut(error.hint())},
                  {"status", status_word(error.status())}});
 }
 

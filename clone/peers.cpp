@@ -51,7 +51,7 @@ Message receive_message(Channel& channel, std::stop_token stop) {
             throw Error(fmt::format("a {} frame was damaged on the way", frame_name(header.type)),
                         "the connection damages data: use TLS, check the network");
         }
-        if ((header.flags & flag_ignorable) == 0) {
+        if (is_known(header.type) || !header.ignorable()) {
             return message;
         }
     }

@@ -85,9 +85,7 @@ public:
                 take_data(header, stop);
                 break;
             default:
-                throw Error(fmt::format("the peer broke the protocol: {} on a data connection",
-                                        frame_name(header.type)),
-                            "run the same version of coldspare on both sides");
+                skip(header, stop);
             }
         }
     }
@@ -98,6 +96,18 @@ private:
         std::array<std::byte, header_size> bytes;
         channel_.receive(bytes, stop);
         return decode(bytes);
+    }
+
+    /// What this version does not know, if its sender can do without an answer.
+    void skip(const FrameHeader& header, std::stop_token stop) {
+        if (is_known(header.type) || !header.ignorable()) {
+            throw Error(fmt::format("the peer broke the protocol: {} on a data connection",
+                                    frame_name(header.type)),
+                        "run the same version of coldspare on both sides");
+        }
+        check_control_frame(header);
+        std::vector<std::byte> payload(header.wire_length);
+        receive_payload(payload, stop);
     }
 
     void claim(Range range) {

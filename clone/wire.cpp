@@ -37,14 +37,8 @@ Error broken(std::string reason) {
                  "damages data");
 }
 
-std::string describe(const FrameHeader& header) {
-    return fmt::format("{} frame for {} bytes at {}", frame_name(header.type), header.raw_length,
-                       header.offset);
-}
-
-} // namespace
-
-std::string frame_name(FrameType type) {
+/// Empty for a type that is not ours.
+std::string_view known_name(FrameType type) {
     switch (type) {
     case FrameType::hello:
         return "HELLO";
@@ -69,7 +63,24 @@ std::string frame_name(FrameType type) {
     case FrameType::stream_end:
         return "STREAM_END";
     }
-    return fmt::format("type {:#04x}", static_cast<unsigned>(type));
+    return {};
+}
+
+std::string describe(const FrameHeader& header) {
+    return fmt::format("{} frame for {} bytes at {}", frame_name(header.type), header.raw_length,
+                       header.offset);
+}
+
+} // namespace
+
+std::string frame_name(FrameType type) {
+    const std::string_view name = known_name(type);
+    return name.empty() ? fmt::format("type {:#04x}", static_cast<unsigned>(type))
+                        : std::string(name);
+}
+
+bool is_known(FrameType type) {
+    return !known_name(type).empty();
 }
 
 std::array<std::byte, header_size> encode(const FrameHeader& header) {
@@ -104,6 +115,10 @@ FrameHeader decode(std::span<const std::byte, header_size> bytes) {
     }
     FrameHeader header;
     header.type = static_cast<FrameType>(bytes[3]);
+    if ((bytes[5] & ~std::byte{flag_ignorable}) != std::byte{0}) {
+        throw broken(fmt::format("{} frame with flags {:#04x}", frame_name(header.type),
+                                 static_cast<unsigned>(bytes[5])));
+    }
     header.codec = static_cast<Codec>(bytes[4]);
     header.flags = static_cast<std::uint8_t>(bytes[5]);
     header.disk = take<std::uint16_t>(bytes, 6);
@@ -113,6 +128,28 @@ FrameHeader decode(std::span<const std::byte, header_size> bytes) {
     std::copy_n(bytes.begin() + 24, header.hash.size(), header.hash.begin());
     return header;
 }
+
+namespace {
+
+/// What is special to a ZERO frame, whose range is good.
+void check_zero_frame(const FrameHeader& header) {
+    if (header.raw_length > largest_zero_range) {
+        throw broken(fmt::format("{}, the limit is {}", describe(header), largest_zero_range));
+    }
+    if (header.codec != Codec::store) {
+        throw broken(fmt::format("{} with codec {} and a payload of {} bytes", describe(header),
+                                 static_cast<unsigned>(header.codec), header.wire_length));
+    }
+    if (header.wire_length != 0) {
+        throw broken(
+            fmt::format("{} with a payload of {} bytes", describe(header), header.wire_length));
+    }
+    if (header.hash != Leaf{}) {
+        throw broken(fmt::format("{} with a hash", describe(header)));
+    }
+}
+
+} // namespace
 
 void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
     if (header.disk != 0) {
@@ -128,10 +165,7 @@ void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
         throw broken(fmt::format("{} off the block boundaries", describe(header)));
     }
     if (header.type == FrameType::zero) {
-        if (header.wire_length != 0 || header.raw_length > largest_zero_range) {
-            throw broken(
-                fmt::format("{} with a payload of {} bytes", describe(header), header.wire_length));
-        }
+        check_zero_frame(header);
         return;
     }
     if (header.raw_length != geometry.length_at(header.offset)) {
@@ -151,6 +185,9 @@ void check_control_frame(const FrameHeader& header) {
     if (header.wire_length > largest_json) {
         throw broken(fmt::format("{} with a payload of {} bytes, the limit is {}",
                                  frame_name(header.type), header.wire_length, largest_json));
+    }
+    if (header.wire_length == 0 && header.hash != Leaf{}) {
+        throw broken(fmt::format("{} with a hash of no payload", frame_name(header.type)));
     }
 }
 

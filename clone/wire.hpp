@@ -32,6 +32,9 @@ enum class FrameType : std::uint8_t {
 /// "DATA", or "type 0x7f".
 [[nodiscard]] std::string frame_name(FrameType type);
 
+/// Whether this version knows the type.
+[[nodiscard]] bool is_known(FrameType type);
+
 inline constexpr std::uint8_t flag_ignorable = 0x01;
 
 inline constexpr std::size_t header_size = 48;
@@ -50,22 +53,24 @@ struct FrameHeader {
     Leaf hash{};
 
     [[nodiscard]] Range range() const { return {offset, raw_length}; }
+    /// Whether who does not know the type skips the frame.
+    [[nodiscard]] bool ignorable() const { return (flags & flag_ignorable) != 0; }
     bool operator==(const FrameHeader&) const = default;
 };
 
 /// The 48 bytes of `header`, check included.
 [[nodiscard]] std::array<std::byte, header_size> encode(const FrameHeader& header);
 
-/// Reads a header. Throws Error if magic, format or check are wrong: what came is not a frame, or
-/// was damaged on the way.
+/// Reads a header. Throws Error if magic, format, check or flags are wrong: what came is not a
+/// frame, or was damaged on the way.
 [[nodiscard]] FrameHeader decode(std::span<const std::byte, header_size> bytes);
 
 /// Refuses a DATA or ZERO frame that is not wholly inside the plan: lengths, codec, range and block
 /// boundaries. Called before the payload is read. Throws Error.
 void check_data_frame(const FrameHeader& header, const Geometry& geometry);
 
-/// Refuses a control frame whose payload is longer than its type allows. Called before the payload
-/// is read. Throws Error.
+/// Refuses a frame without disk data whose payload is too long, or whose hash is of no payload.
+/// Called before the payload is read. Throws Error.
 void check_control_frame(const FrameHeader& header);
 
 } // namespace coldspare::clone
