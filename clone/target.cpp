@@ -112,6 +112,8 @@ void check_fits(const DiskFacts& source, const DiskFacts& target) {
 std::unique_ptr<Disk> Target::open(const DiskFacts& source) {
     check();
     if (!fs::exists(request_.path)) {
+        // An older image that somebody removed may have left its manifest.
+        remove_file_durably(manifest());
         create_image(request_.path, source.size);
         made_ = true;
         return open_target(request_.path, request_.direct, TargetContent::zeros);

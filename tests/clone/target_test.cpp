@@ -1,0 +1,210 @@
+#include "clone/target.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "clone/manifest.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "tests/support/thrown.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <fcntl.h>
+
+namespace coldspare::clone {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+DiskFacts source_facts() {
+    DiskFacts facts;
+    facts.name = "/dev/sda";
+    facts.kind = DiskKind::block;
+    facts.size = 8192;
+    facts.logical_sector = 512;
+    facts.origins = {"source"};
+    return facts;
+}
+
+DiskFacts target_facts() {
+    DiskFacts facts = source_facts();
+    facts.name = "/dev/sdb";
+    facts.origins = {"target"};
+    return facts;
+}
+
+TargetRequest request_for(const fs::path& path, Existing existing = Existing::refuse) {
+    return {.path = path, .existing = existing, .state_dir = path.parent_path()};
+}
+
+} // namespace
+
+TEST_CASE("a target of the same size and sectors is taken and so is a larger one") {
+    DiskFacts target = target_facts();
+    CHECK_NOTHROW(check_fits(source_facts(), target));
+    target.size += 1;
+    CHECK_NOTHROW(check_fits(source_facts(), target));
+}
+
+TEST_CASE("a target that is smaller is refused with both sizes") {
+    DiskFacts target = target_facts();
+    target.size = 8191;
+    const Error error = thrown_by([&] { check_fits(source_facts(), target); });
+    CHECK(error.message() == "refusing to copy '/dev/sda' to '/dev/sdb': the source has 8192 bytes "
+                             "(8.0 KiB), the target 8191 (8.0 KiB)");
+    CHECK(error.hint() == "choose a target of at least 8192 bytes");
+    CHECK(error.status() == ExitStatus::refused);
+}
+
+TEST_CASE("a target with other sectors is refused with both sizes") {
+    DiskFacts target = target_facts();
+    target.logical_sector = 4096;
+    const Error error = thrown_by([&] { check_fits(source_facts(), target); });
+    CHECK(error.message() == "refusing to copy '/dev/sda' to '/dev/sdb': the source has sectors of "
+                             "512 bytes, the target of 4096");
+    CHECK(error.hint() == "partition tables count in sectors, so the copy could not be read: "
+                          "choose a target with the same sector size, or an image file");
+    CHECK(error.status() == ExitStatus::refused);
+}
+
+TEST_CASE("sectors do not count where one of the two has none") {
+    DiskFacts source = source_facts();
+    DiskFacts target = target_facts();
+    target.kind = DiskKind::file;
+    target.logical_sector = 4096;
+    CHECK_NOTHROW(check_fits(source, target));
+    source.logical_sector = 0;
+    target.kind = DiskKind::block;
+    CHECK_NOTHROW(check_fits(source, target));
+}
+
+TEST_CASE("a target that is the source is refused whatever its size") {
+    for (const std::vector<std::string>& origins :
+         {std::vector<std::string>{"source"}, {"loop", "source"}}) {
+        DiskFacts target = target_facts();
+        target.origins = origins;
+        target.size = 1;
+        const Error error = thrown_by([&] { check_fits(source_facts(), target); });
+        CHECK(error.message() == "refusing to copy '/dev/sda' to '/dev/sdb': they are the same "
+                                 "disk, or one lies on the other");
+        CHECK(error.hint() == "choose another target");
+        CHECK(error.status() == ExitStatus::refused);
+    }
+}
+
+TEST_CASE("a file that exists is refused without --erase") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    write_file_atomically(path, std::string(1536, 'x'));
+    const Error error = thrown_by([&] { Target(request_for(path)).check(); });
+    CHECK(error.message() ==
+          fmt::format("refusing to overwrite '{}': it exists (1.5 KiB)", path.string()));
+    CHECK(error.hint() == "check that it is the right one, then say --erase");
+    CHECK(error.status() == ExitStatus::refused);
+    CHECK_NOTHROW(Target(request_for(path, Existing::erase)).check());
+}
+
+TEST_CASE("an image that a virtual machine has open is refused even with --erase") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    write_file_atomically(path, std::string(1536, 'x'));
+    // As QEMU locks it: a shared lock on a byte from 100 on.
+    const Fd qemu = open_file(path, O_RDWR);
+    struct flock lock {};
+    lock.l_type = F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = 101;
+    lock.l_len = 1;
+    REQUIRE(::fcntl(qemu.get(), F_OFD_SETLK, &lock) == 0);
+    const Error error = thrown_by([&] { Target(request_for(path, Existing::erase)).check(); });
+    CHECK(error.message() ==
+          fmt::format("refusing to overwrite '{}': a virtual machine has it open", path.string()));
+    CHECK(error.status() == ExitStatus::refused);
+}
+
+TEST_CASE("a target in a directory that is not there is wrong usage") {
+    const Error error = thrown_by([] { Target(request_for("/nowhere/image")).check(); });
+    CHECK(error.message() == "cannot create '/nowhere/image': there is no directory '/nowhere'");
+    CHECK(error.status() == ExitStatus::usage);
+}
+
+TEST_CASE("a new target is made in the source's size") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    Target target(request_for(path));
+    target.check();
+    CHECK_FALSE(fs::exists(path));
+    const std::unique_ptr<Disk> disk = target.open(source_facts());
+    CHECK(disk->facts().size == 8192);
+    CHECK(fs::file_size(path) == 8192);
+}
+
+TEST_CASE("a new target that was not finished is removed and a finished one stays") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    {
+        Target target(request_for(path));
+        static_cast<void>(target.open(source_facts()));
+    }
+    CHECK_FALSE(fs::exists(path));
+    {
+        Target target(request_for(path));
+        static_cast<void>(target.open(source_facts()));
+        target.keep();
+    }
+    CHECK(fs::exists(path));
+}
+
+TEST_CASE("a file that was there before is never removed") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    write_file_atomically(path, std::string(8192, 'x'));
+    {
+        Target target(request_for(path, Existing::erase));
+        static_cast<void>(target.open(source_facts()));
+    }
+    CHECK(read_file(path, 10'000) == std::string(8192, 'x'));
+}
+
+TEST_CASE("the old manifest is gone before the first write") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    write_file_atomically(path, std::string(8192, 'x'));
+    Target target(request_for(path, Existing::erase));
+    write_file_atomically(target.manifest(), "old");
+    static_cast<void>(target.open(source_facts()));
+    CHECK_FALSE(fs::exists(target.manifest()));
+}
+
+TEST_CASE("a target that is refused keeps its manifest") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    write_file_atomically(path, std::string(100, 'x'));
+    Target target(request_for(path, Existing::erase));
+    write_file_atomically(target.manifest(), "old");
+    CHECK_THROWS_AS(static_cast<void>(target.open(source_facts())), Error);
+    CHECK(fs::exists(target.manifest()));
+}
+
+TEST_CASE("a file that appears while the source is awaited is refused") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    Target target(request_for(path));
+    target.check();
+    write_file_atomically(path, std::string(8192, 'x'));
+    CHECK(thrown_by([&] { static_cast<void>(target.open(source_facts())); }).status() ==
+          ExitStatus::refused);
+    CHECK(read_file(path, 10'000) == std::string(8192, 'x'));
+}
+
+TEST_CASE("a manifest that lies beside a new target is an old one and goes") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    Target target(request_for(path));
+    write_file_atomically(target.manifest(), "of an image that somebody removed");
+    static_cast<void>(target.open(source_facts()));
+    CHECK_FALSE(fs::exists(target.manifest()));
+}
+
+} // namespace coldspare::clone
