@@ -46,25 +46,32 @@ public:
     std::vector<Range> check(Range range) {
         const Geometry& geometry = manifest_.geometry;
         const std::span<std::byte> bytes = piece_.first(static_cast<std::size_t>(range.length));
-        bool readable = true;
-        try {
-            disk_.read(range.offset, bytes);
-        } catch (const Error&) {
-            readable = false;
-        }
+        const bool whole = read(range.offset, bytes);
         std::vector<Range> wrong;
         for (std::size_t at = 0; at < bytes.size(); at += geometry.block_size) {
             const std::uint64_t offset = range.offset + at;
-            const std::uint32_t length = geometry.length_at(offset);
-            if (!readable || hash_block(bytes.subspan(at, length)) !=
-                                 manifest_.leaves[offset / geometry.block_size]) {
-                wrong.push_back({offset, length});
+            const std::span<std::byte> block = bytes.subspan(at, geometry.length_at(offset));
+            // Where the piece could not be read, only the blocks that cannot are wrong.
+            const bool readable = whole || read(offset, block);
+            if (!readable ||
+                hash_block(block) != manifest_.leaves[offset / geometry.block_size]) {
+                wrong.push_back({offset, block.size()});
             }
         }
         return wrong;
     }
 
 private:
+    /// Whether the bytes could be read.
+    bool read(std::uint64_t offset, std::span<std::byte> into) {
+        try {
+            disk_.read(offset, into);
+            return true;
+        } catch (const Error&) {
+            return false;
+        }
+    }
+
     Disk& disk_;
     const Manifest& manifest_;
     AlignedBuffer piece_;
