@@ -155,7 +155,11 @@ void copy(Session& session, Control& control, std::vector<Channel>& streams,
     }
     workers.emplace_back([&](std::stop_token inner) {
         while (session.running > 0) {
-            static_cast<void>(control.turn(inner));
+            if (const std::optional<Message> message = control.turn(inner)) {
+                throw Error(fmt::format("the peer broke the protocol: {} while the copy goes on",
+                                        frame_name(message->type)),
+                            "run the same version of coldspare on both sides");
+            }
             // What counts is what the target has written.
             progress({control.peer_done(), session.geometry.size, control.limit()});
         }
