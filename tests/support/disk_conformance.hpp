@@ -1,0 +1,167 @@
+#pragma once
+
+#include "base/error.hpp"
+#include "clone/buffer.hpp"
+#include "clone/disk.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
+
+/// What every Disk does, fake or real. A test file gives a way to make one and runs all of it.
+namespace coldspare::clone {
+
+/// Bytes that are different in every block and never zero.
+inline void fill_pattern(std::span<std::byte> bytes, std::uint64_t offset) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        const std::uint64_t at = offset + i;
+        bytes[i] = static_cast<std::byte>(1 + (at * 131 + at / 4096) % 251);
+    }
+}
+
+/// Makes a fresh disk of `size` bytes, all of them 0xEE, that can be read and written.
+using DiskMaker = std::function<std::unique_ptr<Disk>(std::uint64_t size)>;
+
+namespace conformance {
+
+inline constexpr std::uint64_t mebibyte = 1 << 20;
+
+inline std::vector<std::byte> read_back(Disk& disk, std::uint64_t offset, std::size_t length) {
+    AlignedBuffer buffer(length);
+    disk.read(offset, buffer.span());
+    return {buffer.span().begin(), buffer.span().end()};
+}
+
+inline bool only(std::span<const std::byte> bytes, std::byte value) {
+    return std::ranges::all_of(bytes, [value](std::byte byte) { return byte == value; });
+}
+
+inline constexpr std::byte dirt{0xEE};
+
+inline void size_is_told(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    CHECK(disk->facts().size == size);
+    CHECK_FALSE(disk->facts().name.empty());
+}
+
+inline void what_was_written_is_read(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    const std::uint64_t offset = size > 8192 ? 4096 : 0;
+    AlignedBuffer buffer(
+        static_cast<std::size_t>(std::min<std::uint64_t>(size - offset, mebibyte)));
+    fill_pattern(buffer.span(), offset);
+    disk->write(offset, buffer.span());
+    disk->flush();
+    const std::vector<std::byte> back = read_back(*disk, offset, buffer.size());
+    CHECK(std::ranges::equal(back, buffer.span()));
+}
+
+inline void neighbours_are_left_alone(const DiskMaker& make, std::uint64_t size) {
+    if (size < 3 * 4096) {
+        return;
+    }
+    const std::unique_ptr<Disk> disk = make(size);
+    AlignedBuffer buffer(4096);
+    fill_pattern(buffer.span(), 4096);
+    disk->write(4096, buffer.span());
+    disk->flush();
+    CHECK(only(read_back(*disk, 0, 4096), dirt));
+    CHECK(only(read_back(*disk, 8192, 4096), dirt));
+}
+
+inline void tail_is_read_and_written(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    const std::uint64_t offset = (size - 1) / 65536 * 65536;
+    AlignedBuffer buffer(static_cast<std::size_t>(size - offset));
+    fill_pattern(buffer.span(), offset);
+    disk->write(offset, buffer.span());
+    disk->flush();
+    CHECK(std::ranges::equal(read_back(*disk, offset, buffer.size()), buffer.span()));
+    CHECK(disk->facts().size == size);
+}
+
+inline void zeros_read_back_as_zeros(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    const std::uint64_t offset = size > 3 * mebibyte ? mebibyte : 0;
+    disk->zero(offset, size - offset);
+    disk->flush();
+    for (std::uint64_t at = offset; at < size; at += mebibyte) {
+        const auto length = static_cast<std::size_t>(std::min(mebibyte, size - at));
+        CHECK(only(read_back(*disk, at, length), std::byte{0}));
+    }
+    if (offset > 0) {
+        CHECK(only(read_back(*disk, 0, static_cast<std::size_t>(offset)), dirt));
+    }
+}
+
+inline void zeros_over_data_and_data_over_zeros(const DiskMaker& make, std::uint64_t size) {
+    if (size < 3 * 65536) {
+        return;
+    }
+    const std::unique_ptr<Disk> disk = make(size);
+    AlignedBuffer buffer(65536);
+    fill_pattern(buffer.span(), 65536);
+    disk->write(65536, buffer.span());
+    disk->zero(0, 3 * 65536);
+    CHECK(only(read_back(*disk, 65536, 65536), std::byte{0}));
+    disk->write(65536, buffer.span());
+    disk->flush();
+    CHECK(std::ranges::equal(read_back(*disk, 65536, 65536), buffer.span()));
+}
+
+inline void reading_past_the_end_is_an_error(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    AlignedBuffer buffer(65536);
+    const std::uint64_t offset = size / 65536 * 65536;
+    CHECK_THROWS_AS(disk->read(offset, buffer.span()), Error);
+}
+
+inline void threads_may_work_side_by_side(const DiskMaker& make, std::uint64_t size) {
+    if (size < 4 * mebibyte) {
+        return;
+    }
+    const std::unique_ptr<Disk> disk = make(size);
+    {
+        std::vector<std::jthread> threads;
+        for (std::uint64_t i = 0; i < 4; ++i) {
+            threads.emplace_back([&disk, i] {
+                AlignedBuffer buffer(65536);
+                for (std::uint64_t at = i * mebibyte; at < (i + 1) * mebibyte; at += 65536) {
+                    fill_pattern(buffer.span(), at);
+                    disk->write(at, buffer.span());
+                }
+            });
+        }
+    }
+    disk->flush();
+    std::vector<std::byte> expected(4 * mebibyte);
+    fill_pattern(expected, 0);
+    CHECK(read_back(*disk, 0, expected.size()) == expected);
+}
+
+} // namespace conformance
+
+/// Sizes: one byte, an odd one below a block, whole, odd tails of both kinds.
+inline void require_disk_conformance(const DiskMaker& make,
+                                     std::initializer_list<std::uint64_t> sizes = {
+                                         1, 511, 4096, 1 << 20, (5 << 20) + 3, (5 << 20) + 512}) {
+    for (const std::uint64_t size : sizes) {
+        CAPTURE(size);
+        conformance::size_is_told(make, size);
+        conformance::what_was_written_is_read(make, size);
+        conformance::neighbours_are_left_alone(make, size);
+        conformance::tail_is_read_and_written(make, size);
+        conformance::zeros_read_back_as_zeros(make, size);
+        conformance::zeros_over_data_and_data_over_zeros(make, size);
+        conformance::reading_past_the_end_is_an_error(make, size);
+        conformance::threads_may_work_side_by_side(make, size);
+    }
+}
+
+} // namespace coldspare::clone
