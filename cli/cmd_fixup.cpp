@@ -79,6 +79,9 @@ void print_text(const fixup::FixupResult& result, fixup::Depth depth, Output& ou
         output.line(report.is_clean() ? "nothing to do" : "nothing was written");
         return;
     }
+    if (result.changed) {
+        output.line(report.plan_text);
+    }
     print_table(report, output);
     if (!result.changed) {
         output.line(fmt::format("nothing to do: '{}' is ready", result.overlay.string()));

@@ -119,9 +119,8 @@ void check_result(const Facts& before, const Facts& after, std::span<const NicBi
     for (const FixPlan& fix : remaining.fixes) {
         if (fix.outcome != Outcome::not_needed) {
             throw Error(fmt::format("the fix '{}' did not help: {}", fix.id, fix.detail),
-                        fix.hint.empty()
-                            ? "nothing was changed; run again with --json and look at the plan"
-                            : fix.hint);
+                        fix.hint.empty() ? "nothing was changed; see with --plan what was tried"
+                                         : fix.hint);
         }
     }
 }

@@ -11,8 +11,10 @@
 
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
 #include <string>
+#include <sys/prctl.h>
 
 namespace {
 
@@ -39,6 +41,8 @@ void work() {
 } // namespace
 
 int main() {
+    // Killed with the caller, whatever killed it; the library's own watcher then ends QEMU.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     try {
         work();
         return 0;
