@@ -111,6 +111,9 @@ private:
     Channel connect_patiently(std::stop_token stop) {
         const TimePoint give_up = Clock::now() + retry_for_;
         for (bool told = false;; told = true) {
+            if (stop.stop_requested()) {
+                throw interrupted();
+            }
             try {
                 return Channel::connect(address_, stop);
             } catch (const Error& error) {
