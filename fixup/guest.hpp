@@ -12,7 +12,7 @@ namespace coldspare::fixup {
 /// What the copied system is, as inspection saw it.
 struct GuestSystem {
     std::string distro;                    ///< "debian"
-    std::string product;                   ///< "12.5", "Debian GNU/Linux 12 (bookworm)"
+    std::string product;                   ///< "12.5"
     std::string arch;                      ///< "x86_64"
     std::string package_format;            ///< "deb"
     std::vector<std::string> mount_points; ///< of every mounted file system, "/" first

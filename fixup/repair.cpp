@@ -100,7 +100,8 @@ void check_no_module_lost(const Facts& before, const Facts& after) {
 }
 
 RepairReport report_of(const Facts& facts, const Plan& plan, std::span<const NicBinding> nics) {
-    RepairReport report{.system = fmt::format("{}, {}", facts.system.product, facts.system.arch),
+    RepairReport report{.system = fmt::format("{} {}, {}", facts.system.distro,
+                                              facts.system.product, facts.system.arch),
                         .plan_text = plan_text(plan),
                         .vm = vm_requirements(facts, nics)};
     for (const FixPlan& fix : plan.fixes) {

@@ -26,7 +26,7 @@ struct FixOutcome {
 
 /// What was found and done.
 struct RepairReport {
-    std::string system; ///< "Debian GNU/Linux 12 (bookworm), x86_64"
+    std::string system; ///< "debian 12.5, x86_64"
     std::vector<FixOutcome> fixes;
     std::string plan_text;
     std::vector<std::string> warnings;

@@ -39,7 +39,7 @@ public:
     std::string disk_name() const override { return "/dev/disk/guestfs/memory"; }
 
     GuestSystem identity{.distro = "debian",
-                         .product = "Debian GNU/Linux 12 (bookworm)",
+                         .product = "12.5",
                          .arch = "x86_64",
                          .package_format = "deb",
                          .mount_points = {"/"}};
