@@ -99,12 +99,22 @@ public:
     }
 
 private:
-    static Hello exchange(Channel& channel, const Hello& ours, std::stop_token stop) {
+    Hello exchange(Channel& channel, const Hello& ours, std::stop_token stop) const {
         channel.set_deadline(Clock::now() + hello_deadline);
-        send_message(channel, FrameType::hello, encode(ours), stop);
-        Hello theirs = receive_hello(channel, ours.role, stop);
-        channel.set_deadline(std::nullopt);
-        return theirs;
+        try {
+            send_message(channel, FrameType::hello, encode(ours), stop);
+            Hello theirs = receive_hello(channel, ours.role, stop);
+            channel.set_deadline(std::nullopt);
+            return theirs;
+        } catch (const Error& error) {
+            // A TLS listener answers a plain HELLO with an alert and hangs up.
+            if (!security_ && channel.broken()) {
+                throw Error(error.message(),
+                            "both sides must use TLS, or both --insecure; see what the other "
+                            "side says");
+            }
+            throw;
+        }
     }
 
     /// Only the TCP part is repeated: a token that was turned away once is wrong for good.
@@ -126,6 +136,9 @@ private:
             }
             for (int i = 0; i < 5 && !stop.stop_requested(); ++i) {
                 std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            }
+            if (stop.stop_requested()) {
+                throw interrupted();
             }
         }
     }
