@@ -1,0 +1,436 @@
+// A target against a source that breaks the protocol: a clear Error on both sides, no manifest, and
+// not a byte written that was not in the plan.
+#include "base/files.hpp"
+#include "tests/support/session.hpp"
+#include "tests/support/thrown.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace coldspare::clone {
+
+namespace {
+
+constexpr std::uint32_t block_size = 4096;
+constexpr std::uint64_t disk_size = 4 * block_size + 100;
+constexpr Geometry geometry{disk_size, block_size};
+constexpr std::byte dirt{0xFF};
+
+std::vector<std::byte> block_at(std::uint64_t offset) {
+    std::vector<std::byte> block(geometry.length_at(offset));
+    fill_pattern(block, offset);
+    return block;
+}
+
+std::string good_root() {
+    std::vector<Leaf> leaves;
+    for (std::uint64_t at = 0; at < disk_size; at += block_size) {
+        leaves.push_back(hash_block(block_at(at)));
+    }
+    return hex(root_of(geometry, leaves));
+}
+
+/// A source whose frames are written by hand, after an orderly opening.
+class HandmadeSource {
+public:
+    explicit HandmadeSource(const Address& address)
+        : peers_(connecting_peers(address, {}, std::chrono::seconds(5), [](std::string_view) {})),
+          control_(peers_->open_control(
+              {.program = "by hand", .role = Role::source, .streams = 2, .features = {"zstd"}},
+              {})) {}
+
+    void send_disk_message() {
+        DiskMessage disk;
+        disk.facts.name = "handmade";
+        disk.facts.size = disk_size;
+        disk.block_size = block_size;
+        send_control(FrameType::disk, encode(disk));
+    }
+
+    void open_streams() {
+        send_disk_message();
+        const PlanMessage plan = parse_plan(next_message().payload);
+        send_control(FrameType::ready, {});
+        for (unsigned i = 0; i < plan.streams; ++i) {
+            streams_.push_back(peers_->open_data({.role = Role::source,
+                                                  .kind = ConnectionKind::data,
+                                                  .session = plan.session,
+                                                  .stream = i},
+                                                 {}));
+        }
+    }
+
+    void send_control(FrameType type, std::string_view payload) {
+        send_message(control_.channel, type, payload, {});
+    }
+    void send_control_header(const FrameHeader& header) {
+        control_.channel.send(encode(header), {});
+    }
+
+    /// The right frame for the block at `offset`, after `change`.
+    template <typename Change>
+    void send_block(std::uint64_t offset, Change change, unsigned stream = 0) {
+        const std::vector<std::byte> block = block_at(offset);
+        FrameHeader header{.type = FrameType::data,
+                           .offset = offset,
+                           .raw_length = static_cast<std::uint32_t>(block.size()),
+                           .wire_length = static_cast<std::uint32_t>(block.size()),
+                           .hash = hash_block(block)};
+        change(header);
+        streams_.at(stream).send(encode(header), {});
+        streams_.at(stream).send(block, {});
+    }
+    void send_good_block(std::uint64_t offset, unsigned stream = 0) {
+        send_block(
+            offset, [](FrameHeader&) {}, stream);
+    }
+    void send_all_blocks() {
+        for (std::uint64_t at = 0; at < disk_size; at += block_size) {
+            send_good_block(at, at / block_size % 2);
+        }
+    }
+    void send_frame(const FrameHeader& header, std::span<const std::byte> payload = {}) {
+        streams_.at(0).send(encode(header), {});
+        streams_.at(0).send(payload, {});
+    }
+    void send_raw(std::string_view bytes) { streams_.at(0).send(as_byte_span(bytes), {}); }
+    void close_stream() { streams_.erase(streams_.begin()); }
+
+    void end_streams() {
+        for (Channel& stream : streams_) {
+            stream.send(encode(FrameHeader{.type = FrameType::stream_end}), {});
+        }
+    }
+    void end(const std::string& root) {
+        send_control(FrameType::end, encode(RootMessage{root, 5}));
+    }
+
+    /// The next message of the target that is not a heartbeat.
+    Message next_message() {
+        for (;;) {
+            Message message = receive_message(control_.channel, {});
+            if (message.type != FrameType::progress) {
+                return message;
+            }
+        }
+    }
+
+private:
+    std::unique_ptr<Peers> peers_;
+    Peers::Control control_;
+    std::vector<Channel> streams_;
+};
+
+struct Result {
+    std::string message;   ///< the target's Error, or empty
+    std::string told;      ///< its ERROR frame's message, "DONE" or "nothing"
+    bool manifest = false; ///< the copy was vouched for
+    std::vector<Range> writes;
+    std::vector<Range> zeros;
+};
+
+/// A target that meets a source that does `mischief`.
+template <typename Mischief>
+Result meet(Mischief mischief) {
+    Listener listener = loopback_listener();
+    const Address address = listener.address();
+    const auto peers = listening_peers(std::move(listener), {}, [](std::string_view) {});
+    MemoryDisk disk(disk_size + block_size, dirt);
+    Outcome outcome;
+    std::jthread target([&] {
+        try {
+            outcome.received = run_target(disk, *peers, {.streams = 2}, outcome);
+        } catch (const Error& error) {
+            outcome.target_error = error;
+        }
+    });
+    Result result;
+    {
+        HandmadeSource source(address);
+        try {
+            mischief(source);
+        } catch (const Error&) {
+            // The target may close a connection while we are still sending on it.
+        }
+        try {
+            const Message last = source.next_message();
+            result.told = last.type == FrameType::error
+                              ? parse_error(last.payload, Role::target).message()
+                              : frame_name(last.type);
+        } catch (const Error&) {
+            result.told = "nothing";
+        }
+    }
+    target.join();
+    result.message = outcome.target_error ? outcome.target_error->message() : "";
+    result.manifest = outcome.manifest.has_value();
+    result.writes = disk.writes();
+    result.zeros = disk.zeros();
+    for (const std::vector<Range>& ranges : {result.writes, result.zeros}) {
+        for (const Range& range : ranges) {
+            CHECK(inside(range, disk_size));
+        }
+    }
+    return result;
+}
+
+void require_refused(const Result& result, std::string_view message) {
+    CHECK(result.message == message);
+    CHECK(result.told == fmt::format("the target reports: {}", message));
+    CHECK_FALSE(result.manifest);
+}
+
+bool touches(const Result& result, std::uint64_t offset) {
+    return std::ranges::find(result.writes, offset, &Range::offset) != result.writes.end();
+}
+
+} // namespace
+
+TEST_CASE("a source made by hand that keeps the protocol gets DONE") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_all_blocks();
+        source.end_streams();
+        source.end(good_root());
+    });
+    CHECK(result.message.empty());
+    CHECK(result.told == "DONE");
+    CHECK(result.manifest);
+}
+
+TEST_CASE("a block that comes twice is refused and written once") {
+    for (const unsigned second : {0U, 1U}) {
+        CAPTURE(second);
+        const Result result = meet([&](HandmadeSource& source) {
+            source.open_streams();
+            source.send_good_block(4096, 0);
+            source.send_good_block(4096, second);
+            source.end_streams();
+            source.end(good_root());
+        });
+        require_refused(result, "the peer broke the protocol: the block at 4096 came twice");
+        CHECK(result.writes.size() == 1);
+    }
+}
+
+TEST_CASE("zeros over a block that came are refused and not written") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_good_block(4096);
+        source.send_frame({.type = FrameType::zero, .raw_length = 3 * block_size});
+    });
+    require_refused(result, "the peer broke the protocol: the block at 4096 came twice");
+    CHECK(result.zeros.empty());
+}
+
+TEST_CASE("a frame out of the plan is refused before a byte is written") {
+    struct Row {
+        std::string_view message;
+        FrameHeader header;
+    };
+    const std::array<Row, 8> table{{
+        {"DATA frame for 4096 bytes at 20480 on a disk of 16484 bytes",
+         {.type = FrameType::data, .offset = 20480, .raw_length = 4096, .wire_length = 4096}},
+        {"DATA frame for 4096 bytes at 16384 on a disk of 16484 bytes",
+         {.type = FrameType::data, .offset = 16384, .raw_length = 4096, .wire_length = 4096}},
+        {"DATA frame for 4096 bytes at 2048 off the block boundaries",
+         {.type = FrameType::data, .offset = 2048, .raw_length = 4096, .wire_length = 4096}},
+        {"DATA frame for 4096 bytes at 0 with codec 0 and a payload of 4294967295 bytes",
+         {.type = FrameType::data, .raw_length = 4096, .wire_length = UINT32_MAX}},
+        {"DATA frame for 4294967295 bytes at 0 on a disk of 16484 bytes",
+         {.type = FrameType::data, .raw_length = UINT32_MAX, .wire_length = UINT32_MAX}},
+        {"DATA frame for 4096 bytes at 0 of disk 7, there is one disk",
+         {.type = FrameType::data, .disk = 7, .raw_length = 4096, .wire_length = 4096}},
+        {"ZERO frame for 20480 bytes at 0 on a disk of 16484 bytes",
+         {.type = FrameType::zero, .raw_length = 20480}},
+        {"ZERO frame for 4096 bytes at 18446744073709547520 on a disk of 16484 bytes",
+         {.type = FrameType::zero, .offset = UINT64_MAX - 4095, .raw_length = 4096}},
+    }};
+    for (const Row& row : table) {
+        CAPTURE(row.message);
+        const Result result = meet([&](HandmadeSource& source) {
+            source.open_streams();
+            source.send_frame(row.header, std::vector<std::byte>(block_size));
+        });
+        require_refused(result, fmt::format("the peer broke the protocol: {}", row.message));
+        CHECK(result.writes.empty());
+        CHECK(result.zeros.empty());
+    }
+}
+
+TEST_CASE("a block that is missing at the end is refused") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_good_block(0);
+        source.send_good_block(4096);
+        source.end_streams();
+        source.end(good_root());
+    });
+    require_refused(result, "the source ended with 3 of 5 blocks missing");
+}
+
+TEST_CASE("a block with another hash is refused and not written") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_block(4096, [](FrameHeader& header) { header.hash[15] ^= std::byte{1}; });
+    });
+    require_refused(result,
+                    "the block at 4096 (4.0 KiB) was damaged on the way: its hash is another");
+    CHECK_FALSE(touches(result, 4096));
+}
+
+TEST_CASE("a payload that is not zstd is refused and not written") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_block(0, [](FrameHeader& header) {
+            header.codec = Codec::zstd;
+            header.wire_length = 100;
+        });
+    });
+    require_refused(result, "the block at 0 (0 bytes) was damaged on the way: its hash is another");
+    CHECK(result.writes.empty());
+}
+
+TEST_CASE("a bomb is refused and not written") {
+    const std::vector<std::byte> zeros(4 << 20);
+    std::vector<std::byte> bomb(zeros.size());
+    bomb.resize(Packer(1).pack(zeros, bomb));
+    REQUIRE(bomb.size() < block_size);
+    const Result result = meet([&](HandmadeSource& source) {
+        source.open_streams();
+        source.send_frame({.type = FrameType::data,
+                           .codec = Codec::zstd,
+                           .raw_length = block_size,
+                           .wire_length = static_cast<std::uint32_t>(bomb.size()),
+                           .hash = zero_leaf(block_size)},
+                          bomb);
+    });
+    require_refused(result, "the block at 0 (0 bytes) was damaged on the way: its hash is another");
+    CHECK(result.writes.empty());
+}
+
+TEST_CASE("an unknown frame on a data connection is refused by its number") {
+    for (const unsigned type : {0x12U, 0x13U, 0x22U, 0x7fU}) {
+        CAPTURE(type);
+        const Result result = meet([&](HandmadeSource& source) {
+            source.open_streams();
+            source.send_frame({.type = static_cast<FrameType>(type)});
+        });
+        require_refused(
+            result,
+            fmt::format("the peer broke the protocol: type {:#04x} on a data connection", type));
+    }
+}
+
+TEST_CASE("a control frame on a data connection is refused by its name") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_frame({.type = FrameType::hello, .flags = flag_ignorable});
+    });
+    require_refused(result, "the peer broke the protocol: HELLO on a data connection");
+}
+
+TEST_CASE("an unknown frame that may be ignored is skipped with its payload") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        const std::vector<std::byte> payload(1000, std::byte{'x'});
+        source.send_frame({.type = static_cast<FrameType>(0x6f),
+                           .flags = flag_ignorable,
+                           .wire_length = 1000,
+                           .hash = hash_block(payload)},
+                          payload);
+        source.send_all_blocks();
+        source.end_streams();
+        source.end(good_root());
+    });
+    CHECK(result.told == "DONE");
+}
+
+TEST_CASE("bytes that are no frame end the session") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_raw(std::string(4096, 'x'));
+    });
+    require_refused(result, "what the other side sent is not the coldspare protocol");
+    CHECK(result.writes.empty());
+}
+
+TEST_CASE("a damaged header ends the session before its payload is believed") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        auto bytes = encode(FrameHeader{.type = FrameType::zero, .raw_length = block_size});
+        bytes[8] ^= std::byte{0x10}; // another block
+        source.send_raw({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    });
+    require_refused(result, "the peer broke the protocol: a frame header does not match its check");
+    CHECK(result.zeros.empty());
+}
+
+TEST_CASE("a root that is another is told with both") {
+    const std::string other(64, 'b');
+    const Result result = meet([&](HandmadeSource& source) {
+        source.open_streams();
+        source.send_all_blocks();
+        source.end_streams();
+        source.end(other);
+    });
+    require_refused(result,
+                    fmt::format("the roots differ: {} here, {} on the source", good_root(), other));
+}
+
+TEST_CASE("a stream that ends without its last frame is no success") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_all_blocks();
+        source.close_stream();
+        source.end(good_root());
+    });
+    CHECK(contains(result.message, "closed the connection"));
+    CHECK_FALSE(result.manifest);
+}
+
+TEST_CASE("a message out of turn on the control connection is refused") {
+    const Result during = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_control(FrameType::ready, {});
+    });
+    require_refused(during, "the peer broke the protocol: READY where END was due");
+    const Result before = meet([](HandmadeSource& source) {
+        source.send_control(FrameType::end, encode(RootMessage{good_root(), 0}));
+    });
+    require_refused(before, "the peer broke the protocol: END where DISK was due");
+    CHECK(before.writes.empty());
+}
+
+TEST_CASE("a control frame that is too long is refused") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_control_header({.type = FrameType::end, .wire_length = largest_json + 1});
+    });
+    require_refused(
+        result,
+        "the peer broke the protocol: END with a payload of 65537 bytes, the limit is 65536");
+}
+
+TEST_CASE("a second END is refused") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.end(good_root());
+        source.end(good_root());
+    });
+    require_refused(result, "the peer broke the protocol: END where END was due");
+}
+
+TEST_CASE("what the source says when it gives up is told") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.open_streams();
+        source.send_control(FrameType::error, encode(Error("the disk \x1b[2Jis gone")));
+    });
+    CHECK(result.message == "the source reports: the disk ?[2Jis gone");
+}
+
+} // namespace coldspare::clone

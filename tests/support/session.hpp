@@ -1,0 +1,109 @@
+#pragma once
+
+#include "base/error.hpp"
+#include "clone/receiver.hpp"
+#include "clone/sender.hpp"
+#include "tests/support/disk_conformance.hpp"
+#include "tests/support/faulty_disk.hpp"
+#include "tests/support/loopback.hpp"
+#include "tests/support/memory_disk.hpp"
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <thread>
+
+/// Whole sessions over loopback, each side in a thread of its own.
+namespace coldspare::clone {
+
+enum class Listening { target, source };
+
+struct SessionOptions {
+    unsigned streams = 1;
+    Security security;
+    Listening listening = Listening::target;
+    std::optional<int> level = 1;
+    std::uint32_t block_size = default_block_size;
+    ReadBack read_back = ReadBack::no;
+    Faults source_faults;
+    Faults target_faults;
+    std::function<void()> before_writing; ///< the target's opener: may throw a refusal
+    std::stop_token stop_source;
+    std::stop_token stop_target;
+};
+
+/// How the two sides of a session ended.
+struct Outcome {
+    std::optional<CopyReport> sent;
+    std::optional<CopyReport> received;
+    std::optional<Error> source_error;
+    std::optional<Error> target_error;
+    std::optional<Manifest> manifest;
+    bool flushed_before_manifest = false;
+
+    /// Neither side says that it succeeded, and nothing vouches for the target.
+    [[nodiscard]] bool failed_on_both_sides() const {
+        return source_error && target_error && !sent && !received && !manifest;
+    }
+};
+
+inline CopyReport run_source(MemoryDisk& disk, Peers& peers, const SessionOptions& options) {
+    FaultyDisk faulty(disk, options.source_faults);
+    return send_disk(
+        faulty, peers,
+        {.program = "coldspare test",
+         .streams = options.streams,
+         .level = options.level,
+         .block_size = options.block_size},
+        [](const Progress&) {}, options.stop_source);
+}
+
+inline CopyReport run_target(MemoryDisk& disk, Peers& peers, const SessionOptions& options,
+                             Outcome& outcome) {
+    return receive_disk(
+        peers,
+        {.program = "coldspare test", .streams = options.streams, .read_back = options.read_back},
+        [&](const DiskFacts&) -> std::unique_ptr<Disk> {
+            if (options.before_writing) {
+                options.before_writing();
+            }
+            return std::make_unique<FaultyDisk>(disk, options.target_faults);
+        },
+        [&](const Manifest& manifest) {
+            outcome.flushed_before_manifest = disk.flushed();
+            outcome.manifest = manifest;
+        },
+        [&] { return std::make_unique<FaultyDisk>(disk, options.target_faults); },
+        [](const Progress&) {}, options.stop_target);
+}
+
+/// Copies `source` to `target` and returns when both sides have ended.
+inline Outcome run_session(MemoryDisk& source, MemoryDisk& target,
+                           const SessionOptions& options = {}) {
+    Listener listener = loopback_listener();
+    const Address address = listener.address();
+    const Notice quiet = [](std::string_view) {};
+    const std::unique_ptr<Peers> there =
+        listening_peers(std::move(listener), options.security, quiet);
+    const std::unique_ptr<Peers> here =
+        connecting_peers(address, options.security, std::chrono::seconds(5), quiet);
+    const bool target_listens = options.listening == Listening::target;
+    Outcome outcome;
+    std::jthread receiving([&] {
+        try {
+            outcome.received =
+                run_target(target, target_listens ? *there : *here, options, outcome);
+        } catch (const Error& error) {
+            outcome.target_error = error;
+        }
+    });
+    try {
+        outcome.sent = run_source(source, target_listens ? *here : *there, options);
+    } catch (const Error& error) {
+        outcome.source_error = error;
+    }
+    receiving.join();
+    return outcome;
+}
+
+} // namespace coldspare::clone
