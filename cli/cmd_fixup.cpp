@@ -1,6 +1,7 @@
 #include "base/clock.hpp"
 #include "cli/command.hpp"
 #include "clone/manifest.hpp"
+#include "fixup/binding.hpp"
 #include "fixup/fixup.hpp"
 
 #include <CLI/CLI.hpp>
@@ -71,6 +72,20 @@ void print_table(const fixup::RepairReport& report, Output& output) {
     }
 }
 
+/// The first of them: a boot loader that was installed again is hundreds.
+void print_files(const fixup::FixupResult& result, Output& output) {
+    constexpr std::size_t shown = 20;
+    const std::vector<std::string>& files = result.report.files;
+    output.line(fmt::format("{} files differ from the clone:", files.size()));
+    for (std::size_t i = 0; i < std::min(shown, files.size()); ++i) {
+        output.line(fmt::format("  {}", files[i]));
+    }
+    if (files.size() > shown) {
+        output.line(fmt::format("  ... and {} more: '{}' lists all of them", files.size() - shown,
+                                fixup::binding_path(result.overlay).string()));
+    }
+}
+
 void print_text(const fixup::FixupResult& result, fixup::Depth depth, Output& output) {
     const fixup::RepairReport& report = result.report;
     output.line(fmt::format("system: {}", report.system));
@@ -87,10 +102,7 @@ void print_text(const fixup::FixupResult& result, fixup::Depth depth, Output& ou
         output.line(fmt::format("nothing to do: '{}' is ready", result.overlay.string()));
         return;
     }
-    output.line(fmt::format("{} files differ from the clone:", report.files.size()));
-    for (const std::string& path : report.files) {
-        output.line(fmt::format("  {}", path));
-    }
+    print_files(result, output);
     output.line(fmt::format("made '{}'; the clone itself is untouched", result.overlay.string()));
     output.line(fmt::format("the virtual machine: firmware {}, machine {}, disk on {}, {}",
                             report.vm.firmware, report.vm.machine, report.vm.disk_bus,
