@@ -82,8 +82,8 @@ class Proxy:
     """Stands between both sides and may tamper with what the connecting side sends.
 
     tamper(connection, index, header, payload) gets each frame (connection 0 is the control connection, the others are
-    data) and returns the bytes to pass on, or an exception to end the connection with: Close() or Reset(). With
-    raw=True it gets (connection, position, None, bytes) instead, for TLS.
+    data) and returns the bytes to pass on, or (bytes, exception) to end the connection after them: Close() or Reset().
+    With raw=True it gets (connection, position, None, bytes) instead, for TLS.
     """
 
     class Close(Exception):
@@ -118,8 +118,11 @@ class Proxy:
 
     def _there(self, client, server, number):
         try:
-            for piece in self._pieces(client, number):
+            for decision in self._pieces(client, number):
+                piece, end = decision if isinstance(decision, tuple) else (decision, None)
                 server.sendall(piece)
+                if end:
+                    raise end
             self._end(client, server)
         except Proxy.Reset:
             for one in (client, server):
@@ -149,19 +152,13 @@ class Proxy:
         count = 0
         if self._raw:
             while data := client.recv(65536):
-                yield self._decide(number, count, None, data)
+                yield self._tamper(number, count, None, data)
                 count += len(data)
             return
         while header := self._exactly(client, HEADER):
             payload = self._exactly(client, struct.unpack_from("<I", header, 20)[0])
-            yield self._decide(number, count, header, payload)
+            yield self._tamper(number, count, header, payload)
             count += 1
-
-    def _decide(self, *frame):
-        decision = self._tamper(*frame)
-        if isinstance(decision, Exception):
-            raise decision
-        return decision
 
     @staticmethod
     def _exactly(client, count):
