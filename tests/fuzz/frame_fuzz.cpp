@@ -1,0 +1,74 @@
+// Any 48 bytes as a frame header, as they come and with a check that fits: what passes the checks
+// must lie inside the plan and come back as the same bytes.
+#include "base/error.hpp"
+#include "clone/wire.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+
+using namespace coldspare;
+using namespace coldspare::clone;
+
+namespace {
+
+using HeaderBytes = std::array<std::byte, header_size>;
+
+void require(bool holds) {
+    if (!holds) {
+        std::abort();
+    }
+}
+
+void take(const HeaderBytes& bytes, const Geometry& geometry) {
+    FrameHeader header;
+    try {
+        header = decode(bytes);
+    } catch (const Error&) {
+        return;
+    }
+    require(encode(header) == bytes);
+    try {
+        check_control_frame(header);
+        require(header.wire_length <= largest_json);
+    } catch (const Error&) {
+    }
+    try {
+        check_data_frame(header, geometry);
+    } catch (const Error&) {
+        return;
+    }
+    require(inside(header.range(), geometry.size) && header.raw_length > 0);
+    require(header.offset % geometry.block_size == 0);
+    if (header.type == FrameType::zero) {
+        require(header.wire_length == 0 && header.raw_length <= largest_zero_range);
+    } else {
+        require(header.raw_length <= geometry.block_size);
+        require(header.wire_length <= header.raw_length);
+    }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    HeaderBytes bytes{};
+    const std::span<const std::byte> input = std::as_bytes(std::span(data, size));
+    std::ranges::copy(input.first(std::min(size, bytes.size())), bytes.begin());
+    const Geometry small{10 * 4096 + 100, 4096};
+    const Geometry large{largest_disk_size, largest_block_size};
+    take(bytes, small);
+    bytes[0] = std::byte{0x43};
+    bytes[1] = std::byte{0x53};
+    bytes[2] = std::byte{1};
+    bytes[5] &= std::byte{flag_ignorable};
+    const std::uint64_t check = hash_header(std::span(bytes).first(40));
+    for (std::size_t i = 0; i < 8; ++i) {
+        bytes[40 + i] = static_cast<std::byte>(check >> (8 * i));
+    }
+    take(bytes, small);
+    take(bytes, large);
+    return 0;
+}
