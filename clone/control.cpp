@@ -23,7 +23,9 @@ Role other(Role role) {
 } // namespace
 
 void Control::send(FrameType type, std::string_view payload, std::stop_token stop) {
+    channel_.set_deadline(Clock::now() + silence_limit);
     send_message(channel_, type, payload, stop);
+    channel_.set_deadline(std::nullopt);
     last_sent_ = Clock::now();
 }
 

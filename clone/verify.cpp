@@ -53,8 +53,7 @@ public:
             const std::span<std::byte> block = bytes.subspan(at, geometry.length_at(offset));
             // Where the piece could not be read, only the blocks that cannot are wrong.
             const bool readable = whole || read(offset, block);
-            if (!readable ||
-                hash_block(block) != manifest_.leaves[offset / geometry.block_size]) {
+            if (!readable || hash_block(block) != manifest_.leaves[offset / geometry.block_size]) {
                 wrong.push_back({offset, block.size()});
             }
         }
