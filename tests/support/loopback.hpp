@@ -3,7 +3,9 @@
 #include "clone/channel.hpp"
 #include "clone/peers.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <mutex>
 #include <stop_token>
@@ -58,24 +60,26 @@ public:
         return [this](std::string_view text) {
             const std::scoped_lock lock(mutex_);
             texts_.emplace_back(text);
+            came_.notify_all();
         };
     }
     [[nodiscard]] std::vector<std::string> texts() {
         const std::scoped_lock lock(mutex_);
         return texts_;
     }
-    /// Whether one of them has `part` in it.
+    /// Whether one of them has `part` in it, or will have within 10 s.
     [[nodiscard]] bool mention(std::string_view part) {
-        for (const std::string& text : texts()) {
-            if (text.find(part) != std::string::npos) {
-                return true;
-            }
-        }
-        return false;
+        std::unique_lock lock(mutex_);
+        return came_.wait_until(lock, in_seconds(10), [&] {
+            return std::ranges::any_of(texts_, [part](const std::string& text) {
+                return text.find(part) != std::string::npos;
+            });
+        });
     }
 
 private:
     std::mutex mutex_;
+    std::condition_variable came_;
     std::vector<std::string> texts_;
 };
 
