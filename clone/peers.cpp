@@ -137,9 +137,6 @@ private:
             for (int i = 0; i < 5 && !stop.stop_requested(); ++i) {
                 std::this_thread::sleep_for(std::chrono::milliseconds(50));
             }
-            if (stop.stop_requested()) {
-                throw interrupted();
-            }
         }
     }
 
