@@ -102,13 +102,20 @@ void sync_parent_directory(const fs::path& path) {
 }
 
 void write_file_atomically(const fs::path& path, std::string_view content, mode_t mode) {
+    write_file_atomically(path, std::span(&content, 1), mode);
+}
+
+void write_file_atomically(const fs::path& path, std::span<const std::string_view> pieces,
+                           mode_t mode) {
     std::string temporary = path.string() + ".XXXXXX";
     Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
     if (!fd) {
         throw system_error(fmt::format("cannot create a file beside '{}'", path.string()), errno);
     }
     try {
-        write_all(fd.get(), as_byte_span(content));
+        for (const std::string_view piece : pieces) {
+            write_all(fd.get(), as_byte_span(piece));
+        }
         if (::fchmod(fd.get(), mode) != 0) {
             throw system_error("cannot set the mode", errno);
         }

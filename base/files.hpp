@@ -35,6 +35,10 @@ void write_all(int fd, std::span<const std::byte> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view content,
                            mode_t mode = 0644);
 
+/// The same for a content in several pieces, so that a large one need not be joined in memory.
+void write_file_atomically(const std::filesystem::path& path,
+                           std::span<const std::string_view> pieces, mode_t mode = 0644);
+
 /// Removes `path` durably (fsync of the directory). Returns whether there was one. Throws Error.
 bool remove_file_durably(const std::filesystem::path& path);
 

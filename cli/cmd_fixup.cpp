@@ -1,5 +1,6 @@
 #include "base/clock.hpp"
 #include "cli/command.hpp"
+#include "cli/program.hpp"
 #include "clone/manifest.hpp"
 #include "fixup/binding.hpp"
 #include "fixup/fixup.hpp"
@@ -134,7 +135,7 @@ public:
                                           .nics = fixup::parse_nics(nics_),
                                           .depth = plan_ ? fixup::Depth::look : fixup::Depth::mend,
                                           .base_root = base_root(),
-                                          .program = "coldspare " COLDSPARE_VERSION,
+                                          .program = std::string(program_and_version()),
                                           .appliance = find_appliance(),
                                           .timeout = std::chrono::seconds(timeout_)};
         const fixup::FixupResult result = fixup::run_fixup(

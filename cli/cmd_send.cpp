@@ -61,7 +61,8 @@ private:
         const bool digits = !text.empty() && text.size() <= 2 &&
                             text.find_first_not_of("0123456789") == std::string::npos;
         if (!digits || std::stoi(text) < 1 || std::stoi(text) > 19) {
-            throw usage_error(fmt::format("--compress '{}' is not auto, none or 1 to 19", text));
+            throw usage_error(fmt::format("--compress '{}' is not auto, none or 1 to 19", text),
+                              "auto is right unless it was measured otherwise");
         }
         return std::stoi(text);
     }

@@ -1,5 +1,6 @@
 #include "base/stop.hpp"
 #include "cli/command.hpp"
+#include "cli/program.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -31,7 +32,7 @@ bool wants_json(int argc, char** argv) {
 
 int run(int argc, char** argv, Output& output, std::stop_token stop) {
     CLI::App app("Disk cloning and cold-standby virtual machines.", "coldspare");
-    app.set_version_flag("--version", "coldspare " COLDSPARE_VERSION);
+    app.set_version_flag("--version", std::string(cli::program_and_version()));
     app.require_subcommand(1);
     app.footer(std::string(statuses));
     bool json = false;

@@ -13,6 +13,9 @@ inline constexpr std::uint32_t largest_block_size = 4 * 1024 * 1024;
 /// docs/PROTOCOL.md 12.
 inline constexpr std::uint64_t largest_disk_size = std::uint64_t{256} << 40;
 
+/// Each costs 16 bytes of memory on both sides.
+inline constexpr std::uint64_t most_blocks = std::uint64_t{1} << 30;
+
 [[nodiscard]] constexpr bool is_block_size(std::uint64_t bytes) {
     return bytes >= smallest_block_size && bytes <= largest_block_size &&
            (bytes & (bytes - 1)) == 0;

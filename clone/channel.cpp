@@ -508,6 +508,9 @@ std::optional<Listener::Pending> Listener::accept(std::stop_token stop) {
     Fd fd(
         ::accept4(socket_->fd.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_CLOEXEC));
     if (!fd) {
+        // Out of descriptors, or the newcomer left: without a pause this would be asked in a
+        // circle.
+        ::poll(nullptr, 0, accept_slice_ms);
         return std::nullopt;
     }
     tune(fd.get());

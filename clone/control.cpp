@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <utility>
 
 namespace coldspare::clone {
 
@@ -41,6 +42,9 @@ std::optional<Message> Control::turn(std::stop_token stop) {
     if (stop.stop_requested()) {
         throw interrupted();
     }
+    if (early_) {
+        return std::exchange(early_, std::nullopt);
+    }
     heartbeat(stop);
     if (!channel_.readable(turn_length)) {
         if (Clock::now() - last_heard_ > silence_limit) {
@@ -57,7 +61,7 @@ std::optional<Message> Control::turn(std::stop_token stop) {
     last_heard_ = Clock::now();
     if (message.type == FrameType::error) {
         peer_gave_up_ = true;
-        throw parse_error(message.payload, other(ours_));
+        throw parse_error(message.payload, word(other(ours_)));
     }
     if (message.type == FrameType::progress) {
         theirs_ = parse_progress(message.payload);
@@ -90,6 +94,21 @@ std::string_view Control::limit() const {
         std::clamp(1 - static_cast<double>(theirs_.net_ns) / lived, 0.0, 1.0);
     return limit_of(ours_ == Role::source ? Business{ours_busy, theirs_busy}
                                           : Business{theirs_busy, ours_busy});
+}
+
+CopyReport Control::report(const Geometry& geometry, const Sha256& root,
+                           const std::vector<Channel>& streams) const {
+    std::uint64_t wire = channel_.bytes_sent() + channel_.bytes_received();
+    for (const Channel& stream : streams) {
+        wire += stream.bytes_sent() + stream.bytes_received();
+    }
+    return {.geometry = geometry,
+            .root = root,
+            .bytes_zero = counters_->bytes_zero,
+            .bytes_sent = counters_->bytes_sent,
+            .bytes_wire = wire,
+            .blocks_sent = counters_->blocks_sent,
+            .seconds = Seconds(Clock::now() - started_).count()};
 }
 
 void Control::give_up(const Error& error, const std::vector<Channel>& streams) {
@@ -139,10 +158,30 @@ void keep_alive_while(Control& control, std::function<void(std::stop_token)> wor
                            done = true;
                        },
                        [&](std::stop_token inner) {
-                           while (!done) {
-                               static_cast<void>(control.turn(inner));
+                           std::optional<Message> early;
+                           while (!done && !early) {
+                               early = control.turn(inner);
+                           }
+                           if (early) {
+                               control.put_back(std::move(*early));
                            }
                        }});
+}
+
+void open_streams(Peers& peers, const PlanMessage& plan, Role ours, Control& control,
+                  std::vector<Channel>& streams, std::stop_token stop) {
+    keep_alive_while(
+        control,
+        [&](std::stop_token inner) {
+            for (unsigned i = 0; i < plan.streams; ++i) {
+                streams.push_back(peers.open_data(Hello{.role = ours,
+                                                        .kind = ConnectionKind::data,
+                                                        .session = plan.session,
+                                                        .stream = i},
+                                                  inner));
+            }
+        },
+        stop);
 }
 
 } // namespace coldspare::clone

@@ -35,12 +35,19 @@ public:
     /// What limits the copy, from both sides' figures.
     [[nodiscard]] std::string_view limit() const;
 
+    /// The figures of the session so far; `bytes_read` and `verified` are the caller's to fill in.
+    [[nodiscard]] CopyReport report(const Geometry& geometry, const Sha256& root,
+                                    const std::vector<Channel>& streams) const;
+
     /// Bytes of disk that the peer has done.
     [[nodiscard]] std::uint64_t peer_done() const { return theirs_.bytes_done; }
 
     /// Ends a session that failed with `error`: throws the peer's own reason if a connection broke
     /// and the peer gives one within 2 s; else tells the peer ours and throws that.
     [[noreturn]] void give_up(const Error& error, const std::vector<Channel>& streams);
+
+    /// The next turn() returns this message again.
+    void put_back(Message message) { early_ = std::move(message); }
 
     [[nodiscard]] Channel& channel() { return channel_; }
 
@@ -54,14 +61,20 @@ private:
     unsigned streams_;
     const Counters* counters_;
     ProgressMessage theirs_;
-    bool peer_gave_up_ = false; ///< its ERROR came and was thrown
+    std::optional<Message> early_; ///< put back
+    bool peer_gave_up_ = false;    ///< its ERROR came and was thrown
     TimePoint started_ = Clock::now();
     TimePoint last_sent_{};
     TimePoint last_heard_ = Clock::now();
 };
 
-/// Runs `work` in a thread while this one keeps the peer informed; returns when `work` has. For the
-/// long silent things: flushing, reading back.
+/// Opens the data connections that `plan` names and adds them to `streams`.
+void open_streams(Peers& peers, const PlanMessage& plan, Role ours, Control& control,
+                  std::vector<Channel>& streams, std::stop_token stop);
+
+/// Runs `work` while another thread keeps the peer informed, and notices when the peer gives up;
+/// returns when `work` has. For what leaves the control connection alone for long: opening streams,
+/// flushing, reading back. A message that comes meanwhile is kept for the next turn().
 void keep_alive_while(Control& control, std::function<void(std::stop_token)> work,
                       std::stop_token stop);
 

@@ -104,6 +104,14 @@ Sha256 sha256(std::span<const std::byte> bytes) {
     return stream.finish();
 }
 
+Sha256 sha256_of_pieces(std::span<const std::string_view> pieces) {
+    Sha256Stream stream;
+    for (const std::string_view piece : pieces) {
+        stream.add(std::as_bytes(std::span(piece)));
+    }
+    return stream.finish();
+}
+
 std::string hex(const Sha256& digest) {
     return to_hex(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
 }

@@ -34,6 +34,9 @@ using Sha256 = std::array<std::byte, 32>;
 
 [[nodiscard]] Sha256 sha256(std::span<const std::byte> bytes);
 
+/// Of the pieces one after the other.
+[[nodiscard]] Sha256 sha256_of_pieces(std::span<const std::string_view> pieces);
+
 [[nodiscard]] std::string hex(const Sha256& digest);
 
 /// `count` bytes from the system's random generator. Throws Error if it has none.

@@ -55,7 +55,7 @@ enum class DirectIo { automatic, on, off };
 /// The facts of a device or image without opening it for I/O. Throws Error.
 [[nodiscard]] DiskFacts read_disk_facts(const std::filesystem::path& path);
 
-/// Opens a source, read-only. `write`, `zero` and `flush` are errors.
+/// Opens a source, read-only: `write` and `zero` are errors.
 [[nodiscard]] std::unique_ptr<Disk> open_source(const std::filesystem::path& path, DirectIo direct);
 
 /// What the target file is before the copy starts.

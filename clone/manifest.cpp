@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace coldspare::clone {
@@ -69,7 +70,8 @@ Manifest read_description(std::string_view text) {
     manifest.geometry.size = number_of(object, "size", largest_disk_size);
     manifest.geometry.block_size =
         static_cast<std::uint32_t>(number_of(object, "block_size", largest_block_size));
-    if (manifest.geometry.size == 0 || !is_block_size(manifest.geometry.block_size)) {
+    if (manifest.geometry.size == 0 || !is_block_size(manifest.geometry.block_size) ||
+        manifest.geometry.block_count() > most_blocks) {
         throw damaged("its geometry is impossible");
     }
     manifest.created = text_of(object, "created");
@@ -91,18 +93,45 @@ Manifest read_description(std::string_view text) {
 
 } // namespace
 
-std::string encode_manifest(const Manifest& manifest) {
-    const std::string description =
-        describe(manifest).dump(-1, ' ', false, json::error_handler_t::replace);
-    std::string content(magic);
-    for (std::size_t i = 0; i < length_bytes; ++i) {
-        content.push_back(static_cast<char>(description.size() >> (8 * i)));
+namespace {
+
+std::string_view text_view(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// The file's pieces; the leaves are the manifest's own, because they are many.
+class Encoded {
+public:
+    explicit Encoded(const Manifest& manifest) : head_(magic) {
+        const std::string description =
+            describe(manifest).dump(-1, ' ', false, json::error_handler_t::replace);
+        for (std::size_t i = 0; i < length_bytes; ++i) {
+            head_.push_back(static_cast<char>(description.size() >> (8 * i)));
+        }
+        head_ += description;
+        pieces_ = {head_, text_view(std::as_bytes(std::span(manifest.leaves))), {}};
+        digest_ = sha256_of_pieces(std::span(pieces_).first(2));
+        pieces_[2] = text_view(digest_);
     }
-    content += description;
-    const auto leaves = std::as_bytes(std::span(manifest.leaves));
-    content.append(reinterpret_cast<const char*>(leaves.data()), leaves.size());
-    const Sha256 digest = sha256(as_byte_span(content));
-    content.append(reinterpret_cast<const char*>(digest.data()), digest.size());
+    Encoded(const Encoded&) = delete;
+    Encoded& operator=(const Encoded&) = delete;
+
+    [[nodiscard]] std::span<const std::string_view> pieces() const { return pieces_; }
+
+private:
+    std::string head_;
+    Sha256 digest_{};
+    std::array<std::string_view, 3> pieces_;
+};
+
+} // namespace
+
+std::string encode_manifest(const Manifest& manifest) {
+    const Encoded encoded(manifest);
+    std::string content;
+    for (const std::string_view piece : encoded.pieces()) {
+        content += piece;
+    }
     return content;
 }
 
@@ -168,7 +197,7 @@ void write_manifest(const fs::path& path, const Manifest& manifest) {
                         "choose another with --state-dir");
         }
     }
-    write_file_atomically(path, encode_manifest(manifest));
+    write_file_atomically(path, Encoded(manifest).pieces());
 }
 
 std::optional<Manifest> read_manifest(const fs::path& path) {
@@ -177,8 +206,7 @@ std::optional<Manifest> read_manifest(const fs::path& path) {
     if (none) {
         return std::nullopt;
     }
-    constexpr std::uintmax_t largest =
-        largest_disk_size / smallest_block_size * sizeof(Leaf) + longest_json + 4096;
+    constexpr std::uintmax_t largest = most_blocks * sizeof(Leaf) + longest_json + 4096;
     try {
         return parse_manifest(read_file(path, std::min(size, largest)));
     } catch (Error& error) {

@@ -244,6 +244,11 @@ DiskMessage parse_disk(std::string_view payload) {
     if (!is_block_size(disk.block_size)) {
         throw broken("DISK", fmt::format("a block size of {}", disk.block_size));
     }
+    if (const Geometry geometry{facts.size, disk.block_size};
+        geometry.block_count() > most_blocks) {
+        throw broken(
+            "DISK", fmt::format("{} blocks, the limit is {}", geometry.block_count(), most_blocks));
+    }
     if (!disk.last) {
         throw broken("DISK", "this version copies one disk in a session");
     }
@@ -318,17 +323,16 @@ std::string encode(const Error& error) {
                  {"status", status_word(error.status())}});
 }
 
-Error parse_error(std::string_view payload, Role from) {
+Error parse_error(std::string_view payload, std::string_view from) {
     try {
         const Fields fields("ERROR", payload);
         const ExitStatus status = status_from_word(fields.text("status"));
         // The other side's Ctrl-C or lock is not ours: for us the session failed.
         const bool shared = status == ExitStatus::refused;
-        return Error(
-            fmt::format("the {} reports: {}", word(from), printable(fields.text("message"))),
-            printable(fields.text("hint")), shared ? status : ExitStatus::failed);
+        return Error(fmt::format("the {} reports: {}", from, printable(fields.text("message"))),
+                     printable(fields.text("hint")), shared ? status : ExitStatus::failed);
     } catch (const Error&) {
-        return Error(fmt::format("the {} gave up without a readable reason", word(from)));
+        return Error(fmt::format("the {} gave up without a readable reason", from));
     }
 }
 

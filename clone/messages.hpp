@@ -82,6 +82,6 @@ struct RootMessage {
 
 [[nodiscard]] std::string encode(const Error& error);
 /// The peer's ERROR as ours: "the source reports: ...". Never throws for odd content.
-[[nodiscard]] Error parse_error(std::string_view payload, Role from);
+[[nodiscard]] Error parse_error(std::string_view payload, std::string_view from);
 
 } // namespace coldspare::clone

@@ -59,15 +59,11 @@ Message receive_message(Channel& channel, std::stop_token stop) {
 
 namespace {
 
-Role other(Role role) {
-    return role == Role::source ? Role::target : Role::source;
-}
-
 /// What the peer answers to our HELLO.
-Hello receive_hello(Channel& channel, Role ours, std::stop_token stop) {
+Hello receive_hello(Channel& channel, std::stop_token stop) {
     const Message message = receive_message(channel, stop);
     if (message.type == FrameType::error) {
-        throw parse_error(message.payload, other(ours));
+        throw parse_error(message.payload, "other side");
     }
     if (message.type != FrameType::hello) {
         throw Error(fmt::format("{} sent {} where HELLO was due", channel.peer(),
@@ -103,7 +99,7 @@ private:
         channel.set_deadline(Clock::now() + hello_deadline);
         try {
             send_message(channel, FrameType::hello, encode(ours), stop);
-            Hello theirs = receive_hello(channel, ours.role, stop);
+            Hello theirs = receive_hello(channel, stop);
             channel.set_deadline(std::nullopt);
             return theirs;
         } catch (const Error& error) {

@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 #include <optional>
 
 namespace coldspare::clone {
@@ -205,7 +206,20 @@ RootMessage copy(Session& session, Control& control, std::vector<Channel>& strea
     return *end;
 }
 
-Manifest make_manifest(const Session& session, const Sha256& root, const DiskFacts& source,
+void start(std::optional<Session>& session, Disk& target, const DiskMessage& disk) {
+    const Geometry geometry{disk.facts.size, disk.block_size};
+    try {
+        session.emplace(target, geometry);
+    } catch (const std::bad_alloc&) {
+        throw Error(fmt::format("not enough memory for the hashes of '{}': 16 bytes for each of {} "
+                                "blocks",
+                                disk.facts.name, geometry.block_count()),
+                    "receive on a machine with more memory");
+    }
+}
+
+/// Takes the leaves out of the session: they are most of the memory of a large disk.
+Manifest make_manifest(Session& session, const Sha256& root, const DiskFacts& source,
                        const std::string& program) {
     Manifest manifest;
     manifest.geometry = session.geometry;
@@ -217,7 +231,7 @@ Manifest make_manifest(const Session& session, const Sha256& root, const DiskFac
     manifest.source_serial = source.serial;
     manifest.source_wwn = source.wwn;
     manifest.logical_sector = source.logical_sector;
-    manifest.leaves = session.leaves;
+    manifest.leaves = std::move(session.leaves);
     return manifest;
 }
 
@@ -246,7 +260,6 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options,
                       .streams = streams_for(options.streams),
                       .features = {"zstd"}};
     Peers::Control opened = peers.open_control(hello, stop);
-    const TimePoint started = Clock::now();
     Counters idle;
     std::unique_ptr<Disk> target;
     std::optional<Session> session;
@@ -255,7 +268,7 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options,
     try {
         const DiskMessage disk = parse_disk(control.expect(FrameType::disk, stop));
         target = open_target(disk.facts);
-        session.emplace(*target, Geometry{disk.facts.size, disk.block_size});
+        start(session, *target, disk);
         control.count(session->counters);
         const std::vector<std::byte> id = random_bytes(16);
         const PlanMessage plan{
@@ -263,17 +276,10 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options,
             opened.agreement.streams};
         control.send(FrameType::plan, encode(plan), stop);
         static_cast<void>(control.expect(FrameType::ready, stop));
-        for (unsigned i = 0; i < plan.streams; ++i) {
-            streams.push_back(peers.open_data(Hello{.role = Role::target,
-                                                    .kind = ConnectionKind::data,
-                                                    .session = plan.session,
-                                                    .stream = i},
-                                              stop));
-        }
+        open_streams(peers, plan, Role::target, control, streams, stop);
         const RootMessage end = copy(*session, control, streams, progress, stop);
-        CopyReport report;
-        report.root = check_root(*session, end);
-        const Manifest manifest = make_manifest(*session, report.root, disk.facts, options.program);
+        const Sha256 root = check_root(*session, end);
+        const Manifest manifest = make_manifest(*session, root, disk.facts, options.program);
         keep_alive_while(
             control,
             [&](std::stop_token inner) {
@@ -281,21 +287,13 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options,
                 if (options.read_back == ReadBack::yes) {
                     const std::unique_ptr<Disk> medium = open_for_verify();
                     require_intact(verify(*medium, manifest, progress, inner));
-                    report.verified = true;
                 }
                 keep(manifest);
             },
             stop);
-        control.send(FrameType::done, encode(RootMessage{hex(report.root), 0}), stop);
-        report.geometry = session->geometry;
-        report.bytes_zero = session->counters.bytes_zero;
-        report.bytes_sent = session->counters.bytes_sent;
-        report.blocks_sent = session->counters.blocks_sent;
-        for (const Channel& stream : streams) {
-            report.bytes_wire += stream.bytes_sent() + stream.bytes_received();
-        }
-        report.bytes_wire += control.channel().bytes_sent() + control.channel().bytes_received();
-        report.seconds = Seconds(Clock::now() - started).count();
+        control.send(FrameType::done, encode(RootMessage{hex(root), 0}), stop);
+        CopyReport report = control.report(session->geometry, root, streams);
+        report.verified = options.read_back == ReadBack::yes;
         return report;
     } catch (const Error& error) {
         control.give_up(error, streams);

@@ -211,7 +211,6 @@ CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
     }
     Peers::Control opened = peers.open_control(hello, stop);
     session.zstd = opened.agreement.zstd;
-    const TimePoint started = Clock::now();
     Control control(std::move(opened.channel), Role::source, opened.agreement.streams,
                     session.counters);
     std::vector<Channel> streams;
@@ -224,26 +223,11 @@ CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
                                     opened.agreement.streams));
         }
         control.send(FrameType::ready, {}, stop);
-        for (unsigned i = 0; i < plan.streams; ++i) {
-            streams.push_back(peers.open_data(Hello{.role = Role::source,
-                                                    .kind = ConnectionKind::data,
-                                                    .session = plan.session,
-                                                    .stream = i},
-                                              stop));
-        }
+        open_streams(peers, plan, Role::source, control, streams, stop);
         copy(session, control, streams, progress, stop);
-        CopyReport report;
-        report.root = conclude(session, control, progress, stop);
-        report.geometry = session.geometry;
+        const Sha256 root = conclude(session, control, progress, stop);
+        CopyReport report = control.report(session.geometry, root, streams);
         report.bytes_read = session.counters.bytes_done;
-        report.bytes_zero = session.counters.bytes_zero;
-        report.bytes_sent = session.counters.bytes_sent;
-        report.blocks_sent = session.counters.blocks_sent;
-        for (const Channel& stream : streams) {
-            report.bytes_wire += stream.bytes_sent() + stream.bytes_received();
-        }
-        report.bytes_wire += control.channel().bytes_sent() + control.channel().bytes_received();
-        report.seconds = Seconds(Clock::now() - started).count();
         return report;
     } catch (const Error& error) {
         control.give_up(error, streams);

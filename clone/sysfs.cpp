@@ -7,8 +7,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fcntl.h>
 #include <filesystem>
+#include <linux/loop.h>
 #include <optional>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -129,16 +132,28 @@ void add_device_uses(dev_t device, const fs::path& directory, std::vector<Use>& 
     }
 }
 
+/// What a loop device stands for. The path in sysfs may be of a file that was renamed or deleted;
+/// device and inode are the file's own.
+std::optional<loop_info64> loop_at(const std::string& node) {
+    if (!node.starts_with("/dev/loop")) {
+        return std::nullopt;
+    }
+    const Fd fd(::open(node.c_str(), O_RDONLY | O_CLOEXEC));
+    loop_info64 info{};
+    if (!fd || ::ioctl(fd.get(), LOOP_GET_STATUS64, &info) != 0) {
+        return std::nullopt;
+    }
+    return info;
+}
+
 void add_file_uses(const struct stat& file, std::vector<Use>& uses) {
     std::error_code none;
     for (const fs::directory_entry& entry : fs::directory_iterator("/sys/block", none)) {
-        const std::string backing = attribute(entry.path() / "loop" / "backing_file");
-        struct stat status {};
-        if (!backing.empty() && ::stat(backing.c_str(), &status) == 0 &&
-            status.st_dev == file.st_dev && status.st_ino == file.st_ino) {
-            uses.push_back(
-                {fmt::format("it is attached to '/dev/{}'", entry.path().filename().string()),
-                 attribute(entry.path() / "ro") != "1"});
+        const std::string node = "/dev/" + entry.path().filename().string();
+        const std::optional<loop_info64> loop = loop_at(node);
+        if (loop && loop->lo_device == file.st_dev && loop->lo_inode == file.st_ino) {
+            uses.push_back({fmt::format("it is attached to '{}'", node),
+                            attribute(entry.path() / "ro") != "1"});
         }
     }
 }
@@ -184,10 +199,8 @@ std::vector<std::string> origins_of_device(dev_t device) {
             }
         }
     }
-    const std::string backing = attribute(disk / "loop" / "backing_file");
-    struct stat status {};
-    if (!backing.empty() && ::stat(backing.c_str(), &status) == 0) {
-        origins.push_back(origin_of_file(status.st_dev, status.st_ino));
+    if (const std::optional<loop_info64> loop = loop_at("/dev/" + disk.filename().string())) {
+        origins.push_back(origin_of_file(loop->lo_device, loop->lo_inode));
     }
     return origins;
 }

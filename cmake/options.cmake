@@ -20,10 +20,11 @@ else()
   target_compile_definitions(coldspare_options INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:_FORTIFY_SOURCE=2>)
 endif()
 
-# coldspare_library(NAME LINK ...): all .cpp of the folder NAME, without its sub-folders.
+# coldspare_library(NAME LINK ...): all .cpp of the folder NAME but main.cpp, without its sub-folders.
 function(coldspare_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   add_library(coldspare_${name} STATIC ${sources})
   target_link_libraries(coldspare_${name} ${arg_LINK})
   target_link_libraries(coldspare_${name} PRIVATE coldspare_options)

@@ -113,6 +113,14 @@ TEST_CASE("an atomic write replaces the content and the mode") {
     CHECK(mode_of(path) == 0600);
 }
 
+TEST_CASE("pieces are written one after the other") {
+    const TemporaryDirectory directory;
+    const std::filesystem::path path = directory / "file";
+    const std::array<std::string_view, 3> pieces{"one", "", " two"};
+    write_file_atomically(path, pieces);
+    CHECK(read_file(path, 100) == "one two");
+}
+
 TEST_CASE("an atomic write never shows a reader half a file") {
     const TemporaryDirectory directory;
     const std::filesystem::path path = directory / "file";

@@ -40,6 +40,11 @@ TEST_CASE("SHA-256 gives the digests of FIPS 180") {
           "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
+TEST_CASE("the digest of pieces is the digest of the whole") {
+    const std::array<std::string_view, 3> pieces{"a", "", "bc"};
+    CHECK(sha256_of_pieces(pieces) == sha256(as_byte_span("abc")));
+}
+
 TEST_CASE("the leaf of zeros is the hash of zeros") {
     for (const std::uint32_t length : {1U, 511U, 4096U, 262143U, 262144U, 262145U, 4194304U}) {
         CAPTURE(length);

@@ -53,7 +53,7 @@ Result meet(Mischief mischief) {
         try {
             const Message last = source.next_message();
             result.told = last.type == FrameType::error
-                              ? parse_error(last.payload, Role::target).message()
+                              ? parse_error(last.payload, "target").message()
                               : frame_name(last.type);
         } catch (const Error&) {
             result.told = "nothing";

@@ -296,6 +296,16 @@ TEST_CASE("a disk of the largest size and the extremes of block sizes are unders
     CHECK(parse_disk(with(disk, "block_size", 4194304)).block_size == 4194304);
 }
 
+TEST_CASE("a disk of more blocks than there may be hashes is refused before any is allocated") {
+    json disk = json::parse(encode(disk_message()));
+    disk["block_size"] = 4096;
+    const std::uint64_t most = most_blocks * 4096;
+    CHECK(parse_disk(with(disk, "size", most)).facts.size == most);
+    CHECK_THROWS_WITH_AS(
+        static_cast<void>(parse_disk(with(disk, "size", most + 1))),
+        "the peer broke the protocol: DISK: 1073741825 blocks, the limit is 1073741824", Error);
+}
+
 TEST_CASE("names from the peer come without what a terminal acts on") {
     DiskMessage disk = disk_message();
     disk.facts.name = "\x1b[2Jsda";
@@ -355,7 +365,7 @@ TEST_CASE("zstd is used only if both name it") {
 }
 
 TEST_CASE("the peer's reason is told as the peer's") {
-    const Error error = parse_error(encode(Error("the disk is gone", "buy another")), Role::target);
+    const Error error = parse_error(encode(Error("the disk is gone", "buy another")), "target");
     CHECK(error.message() == "the target reports: the disk is gone");
     CHECK(error.hint() == "buy another");
     CHECK(error.status() == ExitStatus::failed);
@@ -371,7 +381,7 @@ TEST_CASE("the peer's refusal is ours and its interruption is not") {
     }};
     for (const auto& [theirs, ours] : table) {
         CAPTURE(status_word(theirs));
-        CHECK(parse_error(encode(Error("x", {}, theirs)), Role::source).status() == ours);
+        CHECK(parse_error(encode(Error("x", {}, theirs)), "source").status() == ours);
     }
 }
 
@@ -379,7 +389,7 @@ TEST_CASE("a reason that cannot be read is no reason to fail") {
     for (const std::string_view payload :
          {"", "[]", "{}", R"({"message":1,"hint":"","status":"failed"})"}) {
         CAPTURE(payload);
-        CHECK(parse_error(payload, Role::source).message() ==
+        CHECK(parse_error(payload, "source").message() ==
               "the source gave up without a readable reason");
     }
 }
@@ -388,7 +398,7 @@ TEST_CASE("a reason of any length and any bytes arrives cut to 4096 bytes") {
     for (const std::string& text :
          {std::string(5000, 'x'), "a" + std::string(5000, '\xc3'), std::string(4095, 'x') + "ää",
           std::string(4094, 'x') + "\xe2\x82\xac", std::string(4096, '\xff')}) {
-        const std::string message = parse_error(encode(Error(text, text)), Role::target).message();
+        const std::string message = parse_error(encode(Error(text, text)), "target").message();
         CAPTURE(text.size());
         CHECK(message.starts_with("the target reports: "));
         CHECK(message.size() >= 20 + 4093);

@@ -151,7 +151,7 @@ TEST_CASE("one of another version is turned away with the reason") {
     const auto peers =
         connecting_peers(target.address(), {}, std::chrono::seconds(0), [](std::string_view) {});
     CHECK_THROWS_WITH_AS(static_cast<void>(peers->open_control(later, {})),
-                         "the target reports: the peer (coldspare test) speaks protocol versions 9 "
+                         "the other side reports: the peer (coldspare test) speaks protocol versions 9 "
                          "to 9, this program 1 to 1",
                          Error);
     const Peers::Control ours = come_as_source(target.address(), {});
@@ -165,7 +165,7 @@ TEST_CASE("a data connection before its session is turned away") {
     const Hello stray{
         .role = Role::source, .kind = ConnectionKind::data, .session = std::string(32, 'a')};
     CHECK_THROWS_WITH_AS(static_cast<void>(peers->open_data(stray, {})),
-                         "the target reports: it belongs to no session of ours", Error);
+                         "the other side reports: it belongs to no session of ours", Error);
     const Peers::Control ours = come_as_source(target.address(), {});
     CHECK(target.control().theirs.role == Role::source);
 }
@@ -187,7 +187,7 @@ TEST_CASE("a data connection of another session is turned away and the right one
         return Hello{
             .role = Role::source, .kind = ConnectionKind::data, .session = id, .stream = stream};
     };
-    const std::string busy = "the target reports: this side is busy with another session";
+    const std::string busy = "the other side reports: this side is busy with another session";
     CHECK_THROWS_WITH_AS(static_cast<void>(peers->open_data(hello(std::string(32, 'b'), 0), {})),
                          busy.c_str(), Error);
     CHECK_THROWS_WITH_AS(static_cast<void>(peers->open_data(hello(session, 1), {})), busy.c_str(),
