@@ -1,5 +1,7 @@
 #include "clone/blocks.hpp"
 
+#include "clone/messages.hpp"
+
 #include <doctest/doctest.h>
 
 #include <array>
@@ -40,6 +42,17 @@ TEST_CASE("a disk is cut into blocks of which the last may be shorter") {
             CHECK(geometry.length_at(0) == 4096);
         }
     }
+}
+
+TEST_CASE("a disk of more blocks than there may be hashes is refused before any is allocated") {
+    DiskMessage disk{.block_size = 4096};
+    disk.facts.name = "/dev/sda";
+    disk.facts.size = most_blocks * 4096;
+    CHECK(parse_disk(encode(disk)).facts.size == disk.facts.size);
+    ++disk.facts.size;
+    CHECK_THROWS_WITH_AS(
+        static_cast<void>(parse_disk(encode(disk))),
+        "the peer broke the protocol: DISK: 1073741825 blocks, the limit is 1073741824", Error);
 }
 
 } // namespace coldspare::clone

@@ -296,16 +296,6 @@ TEST_CASE("a disk of the largest size and the extremes of block sizes are unders
     CHECK(parse_disk(with(disk, "block_size", 4194304)).block_size == 4194304);
 }
 
-TEST_CASE("a disk of more blocks than there may be hashes is refused before any is allocated") {
-    json disk = json::parse(encode(disk_message()));
-    disk["block_size"] = 4096;
-    const std::uint64_t most = most_blocks * 4096;
-    CHECK(parse_disk(with(disk, "size", most)).facts.size == most);
-    CHECK_THROWS_WITH_AS(
-        static_cast<void>(parse_disk(with(disk, "size", most + 1))),
-        "the peer broke the protocol: DISK: 1073741825 blocks, the limit is 1073741824", Error);
-}
-
 TEST_CASE("names from the peer come without what a terminal acts on") {
     DiskMessage disk = disk_message();
     disk.facts.name = "\x1b[2Jsda";

@@ -150,10 +150,11 @@ TEST_CASE("one of another version is turned away with the reason") {
     later.oldest_version = later.newest_version = 9;
     const auto peers =
         connecting_peers(target.address(), {}, std::chrono::seconds(0), [](std::string_view) {});
-    CHECK_THROWS_WITH_AS(static_cast<void>(peers->open_control(later, {})),
-                         "the other side reports: the peer (coldspare test) speaks protocol versions 9 "
-                         "to 9, this program 1 to 1",
-                         Error);
+    CHECK_THROWS_WITH_AS(
+        static_cast<void>(peers->open_control(later, {})),
+        "the other side reports: the peer (coldspare test) speaks protocol versions 9 "
+        "to 9, this program 1 to 1",
+        Error);
     const Peers::Control ours = come_as_source(target.address(), {});
     CHECK(target.control().theirs.role == Role::source);
 }
