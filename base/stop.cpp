@@ -9,12 +9,19 @@ namespace coldspare {
 
 namespace {
 
+constexpr int wake_up = SIGUSR2;
+
+/// A signal that the caller ignores stays ignored: nohup(1) must keep a copy alive.
 sigset_t stop_signals() {
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    sigaddset(&set, wake_up);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+        struct sigaction now {};
+        if (::sigaction(number, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) {
+            sigaddset(&set, number);
+        }
+    }
     return set;
 }
 
@@ -31,6 +38,9 @@ SignalStop::SignalStop() {
             if (sigwait(&waited, &number) != 0 || done.stop_requested()) {
                 return;
             }
+            if (number == wake_up) {
+                continue;
+            }
             if (source_.stop_requested()) {
                 ::_exit(static_cast<int>(ExitStatus::interrupted));
             }
@@ -42,7 +52,7 @@ SignalStop::SignalStop() {
 SignalStop::~SignalStop() {
     waiter_.request_stop();
     // Wakes sigwait(); the signal is blocked in every thread, so nothing else sees it.
-    pthread_kill(waiter_.native_handle(), SIGHUP);
+    pthread_kill(waiter_.native_handle(), wake_up);
     waiter_.join();
 }
 

@@ -6,9 +6,10 @@
 namespace coldspare {
 
 /// Turns SIGINT, SIGTERM and SIGHUP into a stop token. Make one at the start of `main`, before any
-/// other thread: it blocks those signals for all threads (children of run_process() get them back).
-/// The first signal asks to stop; the second ends the process at once with status 130.
-/// Also ignores SIGPIPE, so that a peer that went away is an error of write(2).
+/// other thread: it blocks those signals, but for one that is ignored (nohup(1)), for all threads
+/// (children of run_process() get them back). The first signal asks to stop; the second ends the
+/// process at once with status 130. Also ignores SIGPIPE, so that a peer that went away is an error
+/// of write(2).
 class SignalStop {
 public:
     SignalStop();

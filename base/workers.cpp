@@ -2,6 +2,9 @@
 
 #include "base/error.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -17,7 +20,8 @@ void run_workers(std::stop_token stop, std::vector<Worker> workers) {
     {
         std::vector<std::jthread> threads;
         threads.reserve(workers.size());
-        for (Worker& worker : workers) {
+        // If a thread cannot be made, those that run are stopped before they are waited for.
+        const auto start = [&](Worker& worker) {
             threads.emplace_back([&worker, &inner, &mutex, &first] {
                 try {
                     worker(inner.get_token());
@@ -30,6 +34,12 @@ void run_workers(std::stop_token stop, std::vector<Worker> workers) {
                     inner.request_stop();
                 }
             });
+        };
+        try {
+            std::ranges::for_each(workers, start);
+        } catch (const std::exception& error) {
+            inner.request_stop();
+            throw Error(fmt::format("cannot start a thread: {}", error.what()));
         }
     }
     if (first) {

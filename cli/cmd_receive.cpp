@@ -42,6 +42,11 @@ public:
                             "fixup' again before the virtual machine is started",
                             overlay));
         }
+        if (clone::lies_in_memory(target_)) {
+            output.warning(fmt::format("'{}' lies in memory: the copy is gone when this machine "
+                                       "goes down",
+                                       target_));
+        }
         const std::unique_ptr<clone::Peers> peers = link_.open(output, "send");
         const auto open = [&](const clone::DiskFacts& source) {
             output.note(fmt::format("receiving '{}' ({}) into '{}'", source.name,
@@ -49,6 +54,7 @@ public:
             return target.open(source);
         };
         const auto keep = [&](const clone::Manifest& manifest) {
+            target.check_still_there();
             clone::write_manifest(target.manifest(), manifest);
             target.keep();
         };

@@ -86,17 +86,20 @@ std::unique_ptr<clone::Peers> LinkOptions::open(Output& output, std::string_view
     const clone::Security protection = security(output, clone::AddressUse::listen);
     clone::Listener listener(asked);
     const clone::Address bound = listener.address();
-    output.event({{"event", "listening"},
-                  {"address", bound.text()},
-                  {"port", bound.port},
-                  {"token", token_file_.empty() ? nlohmann::json(token_text_) : nlohmann::json()}});
+    output.event(
+        {{"event", "listening"},
+         {"address", bound.text()},
+         {"port", bound.port},
+         {"token", token_file_.empty() && !token_text_.empty() ? nlohmann::json(token_text_)
+                                                               : nlohmann::json()}});
     if (output.format() == Format::text) {
         output.note(fmt::format("listening on {}", bound.text()));
         if (!token_text_.empty() && token_file_.empty()) {
             output.note(
                 fmt::format("on the other machine:\n  COLDSPARE_TOKEN={} \\\n  coldspare {} "
-                            "--connect THIS-MACHINE:{} DISK",
-                            token_text_, counterpart, bound.port));
+                            "--connect THIS-MACHINE:{} {}",
+                            token_text_, counterpart, bound.port,
+                            counterpart == "receive" ? "TARGET" : "DISK"));
         }
     }
     return clone::listening_peers(std::move(listener), protection, notice);

@@ -35,9 +35,8 @@ private:
     std::string listen_;
     std::string connect_;
     std::string token_file_;
-    std::string token_text_; ///< from COLDSPARE_TOKEN
+    std::string token_text_; ///< made here
     bool insecure_ = false;
-    bool token_made_ = false;
     unsigned streams_ = 0;
     unsigned retry_for_ = 30;
 };

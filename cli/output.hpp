@@ -34,7 +34,6 @@ public:
     Output& operator=(const Output&) = delete;
 
     [[nodiscard]] Format format() const { return format_; }
-    void use(Format format) { format_ = format; }
 
     /// A line of the result, in text form only.
     void line(std::string_view text);

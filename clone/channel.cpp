@@ -150,6 +150,8 @@ Context make_context(Side side, const Sha256& psk) {
     SSL_CTX_set_default_read_buffer_len(context.get(), 256 * 1024);
     SSL_CTX_set_read_ahead(context.get(), 1);
     if (side == Side::client) {
+        // A server may answer the offered key with a certificate instead; none is ever trusted.
+        SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
         SSL_CTX_set_psk_use_session_callback(context.get(), coldspare_use_psk);
     } else {
         SSL_CTX_set_psk_find_session_callback(context.get(), coldspare_find_psk);
@@ -264,13 +266,23 @@ struct Channel::Connection {
             ERR_clear_error();
             const int done = side == Side::client ? SSL_connect(ssl.get()) : SSL_accept(ssl.get());
             if (done == 1) {
-                break;
+                require_psk();
+                return;
             }
             const int why = SSL_get_error(ssl.get(), done);
             if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
                 throw Error(fmt::format("no secure connection with {}: {}", peer, tls_reason()),
                             "both sides need the same token, and both TLS (no --insecure)");
             }
+        }
+    }
+
+    /// The handshake counts only if both sides proved that they know the token: an external PSK
+    /// that was accepted is a resumed session to OpenSSL.
+    void require_psk() const {
+        if (SSL_session_reused(ssl.get()) != 1) {
+            throw Error(fmt::format("{} did not prove that it knows the token", peer),
+                        "somebody else answers there: check the address and the network");
         }
     }
 

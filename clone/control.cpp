@@ -15,7 +15,6 @@ namespace {
 // Also how late the end of the last worker is seen, so it is short.
 constexpr std::chrono::milliseconds turn_length{20};
 constexpr std::chrono::seconds heartbeat_every{1};
-constexpr std::chrono::seconds silence_limit{60};
 
 Role other(Role role) {
     return role == Role::source ? Role::target : Role::source;
@@ -24,7 +23,7 @@ Role other(Role role) {
 } // namespace
 
 void Control::send(FrameType type, std::string_view payload, std::stop_token stop) {
-    channel_.set_deadline(Clock::now() + silence_limit);
+    channel_.set_deadline(Clock::now() + patience_);
     send_message(channel_, type, payload, stop);
     channel_.set_deadline(std::nullopt);
     last_sent_ = Clock::now();
@@ -47,15 +46,15 @@ std::optional<Message> Control::turn(std::stop_token stop) {
     }
     heartbeat(stop);
     if (!channel_.readable(turn_length)) {
-        if (Clock::now() - last_heard_ > silence_limit) {
+        if (Clock::now() - last_heard_ > patience_) {
             throw Error(fmt::format("nothing was heard from {} for {} s", channel_.peer(),
-                                    silence_limit.count()),
+                                    patience_.count()),
                         "is the other machine up, and the network?");
         }
         return std::nullopt;
     }
     // A frame that began must also end.
-    channel_.set_deadline(Clock::now() + silence_limit);
+    channel_.set_deadline(Clock::now() + patience_);
     Message message = receive_message(channel_, stop);
     channel_.set_deadline(std::nullopt);
     last_heard_ = Clock::now();
@@ -111,23 +110,25 @@ CopyReport Control::report(const Geometry& geometry, const Sha256& root,
             .seconds = Seconds(Clock::now() - started_).count()};
 }
 
-void Control::give_up(const Error& error, const std::vector<Channel>& streams) {
+void Control::give_up(const Error& error, const std::vector<Channel>& streams,
+                      std::stop_token stop) {
     if (peer_gave_up_) {
         throw error;
     }
     const bool broken = std::ranges::any_of(streams, &Channel::broken);
     if (broken && error.status() != ExitStatus::interrupted) {
-        wait_for_peers_reason();
+        wait_for_peers_reason(stop);
     }
     tell(error);
     throw error;
 }
 
-void Control::wait_for_peers_reason() {
-    const TimePoint give_up = Clock::now() + std::chrono::seconds(2);
+void Control::wait_for_peers_reason(std::stop_token stop) {
+    patience_ = std::chrono::seconds(2);
+    const TimePoint give_up = Clock::now() + patience_;
     try {
         while (Clock::now() < give_up) {
-            static_cast<void>(turn({}));
+            static_cast<void>(turn(stop));
         }
     } catch (const Error&) {
         if (peer_gave_up_) {
@@ -182,6 +183,7 @@ void open_streams(Peers& peers, const PlanMessage& plan, Role ours, Control& con
             }
         },
         stop);
+    peers.close();
 }
 
 } // namespace coldspare::clone

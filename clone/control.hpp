@@ -44,7 +44,8 @@ public:
 
     /// Ends a session that failed with `error`: throws the peer's own reason if a connection broke
     /// and the peer gives one within 2 s; else tells the peer ours and throws that.
-    [[noreturn]] void give_up(const Error& error, const std::vector<Channel>& streams);
+    [[noreturn]] void give_up(const Error& error, const std::vector<Channel>& streams,
+                              std::stop_token stop);
 
     /// The next turn() returns this message again.
     void put_back(Message message) { early_ = std::move(message); }
@@ -54,15 +55,16 @@ public:
 private:
     void heartbeat(std::stop_token stop);
     void tell(const Error& error);
-    void wait_for_peers_reason();
+    void wait_for_peers_reason(std::stop_token stop);
 
     Channel channel_;
     Role ours_;
     unsigned streams_;
     const Counters* counters_;
     ProgressMessage theirs_;
-    std::optional<Message> early_; ///< put back
-    bool peer_gave_up_ = false;    ///< its ERROR came and was thrown
+    std::optional<Message> early_;      ///< put back
+    std::chrono::seconds patience_{60}; ///< with silence, and with a frame that does not end
+    bool peer_gave_up_ = false;         ///< its ERROR came and was thrown
     TimePoint started_ = Clock::now();
     TimePoint last_sent_{};
     TimePoint last_heard_ = Clock::now();

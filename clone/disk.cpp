@@ -16,12 +16,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <thread>
 
 namespace coldspare::clone {
 
@@ -84,7 +86,9 @@ public:
                 throw Error("cannot read: the disk ends early");
             }
         } catch (Error& error) {
-            throw at(error, "reading", offset);
+            throw at(
+                error, "reading", offset,
+                "the disk may be failing: save it with ddrescue, and clone the image that makes");
         }
     }
 
@@ -98,7 +102,7 @@ public:
                 write_at(buffered_.get(), offset + aligned, bytes.subspan(aligned));
             }
         } catch (Error& error) {
-            throw at(error, "writing", offset);
+            throw at(error, "writing", offset, "the target may be full or failing: choose another");
         }
     }
 
@@ -111,7 +115,7 @@ public:
                 zero_by_writing(offset, length);
             }
         } catch (Error& error) {
-            throw at(error, "zeroing", offset);
+            throw at(error, "zeroing", offset, "the target may be full or failing: choose another");
         }
     }
 
@@ -129,11 +133,11 @@ private:
         return direct_ ? length / io_alignment * io_alignment : 0;
     }
 
-    [[nodiscard]] Error at(const Error& error, std::string_view action,
-                           std::uint64_t offset) const {
+    [[nodiscard]] Error at(const Error& error, std::string_view action, std::uint64_t offset,
+                           std::string_view hint) const {
         return Error(fmt::format("{} '{}' at {} ({}): {}", action, facts_.name, offset,
                                  format_bytes(offset), error.message()),
-                     error.hint(), error.status());
+                     std::string(hint), error.status());
     }
 
     /// Lets the kernel make zeros. Never BLKDISCARD or a bare TRIM: what those leave is undefined.
@@ -194,7 +198,12 @@ bool overlap(const DiskFacts& one, const DiskFacts& other) {
         return !disk.origins.empty() &&
                std::ranges::find(storage.origins, disk.origins.front()) != storage.origins.end();
     };
-    return lies_on(one, other) || lies_on(other, one);
+    // Two loop devices on one file.
+    const bool share_a_file = std::ranges::any_of(one.origins, [&](const std::string& origin) {
+        return origin.starts_with("file:") &&
+               std::ranges::find(other.origins, origin) != other.origins.end();
+    });
+    return share_a_file || lies_on(one, other) || lies_on(other, one);
 }
 
 DiskFacts read_disk_facts(const fs::path& path) {
@@ -218,7 +227,7 @@ DiskFacts read_disk_facts(const fs::path& path) {
         facts.size = static_cast<std::uint64_t>(status.st_size);
         facts.logical_sector = sector_of_image(fd.get());
         facts.physical_sector = facts.logical_sector;
-        facts.origins = {sysfs::origin_of_file(status.st_dev, status.st_ino)};
+        facts.origins = sysfs::origins_of_file(status.st_dev, status.st_ino);
     } else {
         throw usage_error(
             fmt::format("'{}' is neither a block device nor an image file", path.string()),
@@ -239,6 +248,32 @@ std::unique_ptr<Disk> open_source(const fs::path& path, DirectIo direct) {
                                        TargetContent::unknown);
 }
 
+namespace {
+
+/// udev looks at a device under a lock of its own just after somebody closed it: worth a second.
+void lock_target(int fd, const fs::path& path) {
+    constexpr int attempts = 10;
+    for (int i = 0; ::flock(fd, LOCK_EX | LOCK_NB) != 0; ++i) {
+        if (errno != EWOULDBLOCK) {
+            throw system_error(fmt::format("cannot lock '{}'", path.string()), errno);
+        }
+        if (i == attempts) {
+            throw Error(fmt::format("'{}' is locked by another run", path.string()),
+                        "wait until it has ended", ExitStatus::locked);
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    struct stat opened {};
+    struct stat named {};
+    if (::fstat(fd, &opened) != 0 || ::stat(path.c_str(), &named) != 0 ||
+        opened.st_dev != named.st_dev || opened.st_ino != named.st_ino) {
+        throw Error(fmt::format("'{}' was removed or replaced by another run", path.string()),
+                    "run the command again", ExitStatus::locked);
+    }
+}
+
+} // namespace
+
 std::unique_ptr<Disk> open_target(const fs::path& path, DirectIo direct, TargetContent content) {
     DiskFacts facts = read_disk_facts(path);
     const int exclusive = facts.kind == DiskKind::block ? O_EXCL : 0;
@@ -250,10 +285,7 @@ std::unique_ptr<Disk> open_target(const fs::path& path, DirectIo direct, TargetC
     if (!buffered) {
         throw system_error(fmt::format("cannot open '{}' for writing", path.string()), errno);
     }
-    if (::flock(buffered.get(), LOCK_EX | LOCK_NB) != 0) {
-        throw Error(fmt::format("'{}' is locked by another run", path.string()),
-                    "wait until it has ended", ExitStatus::locked);
-    }
+    lock_target(buffered.get(), path);
     // O_EXCL is held by the first descriptor; a second open with it would meet ourselves.
     Fd unbuffered = open_direct(path, O_RDWR, direct);
     return std::make_unique<LinuxDisk>(std::move(facts), std::move(buffered), std::move(unbuffered),
@@ -276,7 +308,8 @@ std::unique_ptr<Disk> open_for_verify(const fs::path& path) {
 }
 
 void create_image(const fs::path& path, std::uint64_t size) {
-    const Fd fd = open_file(path, O_RDWR | O_CREAT | O_EXCL);
+    // It holds every secret of the server.
+    const Fd fd = open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
         const int reason = errno;
         fs::remove(path);

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "clone/sysfs.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <sys/stat.h>
 
 namespace coldspare::clone {
 
@@ -176,9 +178,14 @@ fs::path manifest_path(const fs::path& target, const fs::path& state_dir) {
     const DiskFacts facts = read_disk_facts(target);
     std::string name = !facts.wwn.empty()      ? facts.wwn
                        : !facts.serial.empty() ? facts.model + "-" + facts.serial
-                                               : fs::canonical(target).filename().string();
-    // A partition has its disk's serial number.
-    name += "." + fs::canonical(target).filename().string();
+                                               : std::string();
+    struct stat status {};
+    if (name.empty() || ::stat(target.c_str(), &status) != 0) {
+        name = fs::canonical(target).filename().string();
+    } else if (const unsigned part = sysfs::partition_number(status.st_rdev); part != 0) {
+        // A partition has its disk's serial number. The kernel's name of a disk changes at reboots.
+        name += fmt::format("-part{}", part);
+    }
     for (char& c : name) {
         const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
                            (c >= 'A' && c <= 'Z') || c == '-' || c == '.';

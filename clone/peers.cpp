@@ -94,6 +94,8 @@ public:
         return channel;
     }
 
+    void close() override {}
+
 private:
     Hello exchange(Channel& channel, const Hello& ours, std::stop_token stop) const {
         channel.set_deadline(Clock::now() + hello_deadline);
@@ -150,10 +152,20 @@ public:
         : listener_(std::move(listener)), security_(security), notice_(std::move(notice)),
           acceptor_([this](std::stop_token stop) { accept_all(stop); }) {}
 
-    ~ListeningPeers() override {
+    ~ListeningPeers() override { close(); }
+
+    void close() override {
         acceptor_.request_stop();
-        acceptor_.join();
+        if (acceptor_.joinable()) {
+            acceptor_.join();
+        }
+        for (const auto& newcomer : newcomers_) {
+            newcomer->thread.request_stop();
+        }
         newcomers_.clear();
+        const std::scoped_lock lock(mutex_);
+        visitors_.clear();
+        listener_.reset();
     }
 
     Control open_control(const Hello& ours, std::stop_token stop) override {
@@ -222,18 +234,21 @@ private:
 
     void accept_all(std::stop_token stop) {
         try {
-            for (;;) {
+            while (!stop.stop_requested()) {
                 forget_finished();
                 if (newcomers_.size() >= most_pending) {
                     std::this_thread::sleep_for(std::chrono::milliseconds(50));
                     continue;
                 }
-                if (std::optional<Listener::Pending> pending = listener_.accept(stop)) {
+                if (std::optional<Listener::Pending> pending = listener_->accept(stop)) {
                     newcomers_.push_back(std::make_unique<Newcomer>(*this, std::move(*pending)));
                 }
             }
-        } catch (const Error&) {
-            // accept() ends in one way only: by the stop token.
+        } catch (const std::exception& error) {
+            // By the stop token; or there are no more threads to be had.
+            if (!stop.stop_requested()) {
+                notice_(fmt::format("no more connections are accepted: {}", error.what()));
+            }
         }
     }
 
@@ -275,7 +290,7 @@ private:
         std::jthread thread;
     };
 
-    Listener listener_;
+    std::optional<Listener> listener_;
     Security security_;
     Notice notice_;
     std::mutex mutex_;

@@ -43,6 +43,9 @@ public:
 
     /// The data connection with this number. Throws Error if it does not come within 30 s.
     [[nodiscard]] virtual Channel open_data(const Hello& ours, std::stop_token stop) = 0;
+
+    /// The session has all its connections: stops listening, so that nobody waits in vain.
+    virtual void close() = 0;
 };
 
 /// Connects to a listening peer. While nobody listens there, tries again for `retry_for`.
@@ -50,7 +53,7 @@ public:
 connecting_peers(Address address, Security security, std::chrono::seconds retry_for, Notice notice);
 
 /// Listens. Connections that fail the handshake or do not fit are reported to `notice` and turned
-/// away; listening goes on until the right one comes. `bound` is told the address at once.
+/// away; listening goes on until the right one comes.
 [[nodiscard]] std::unique_ptr<Peers> listening_peers(Listener listener, Security security,
                                                      Notice notice);
 

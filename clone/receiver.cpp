@@ -296,7 +296,9 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options,
         report.verified = options.read_back == ReadBack::yes;
         return report;
     } catch (const Error& error) {
-        control.give_up(error, streams);
+        control.give_up(error, streams, stop);
+    } catch (const std::exception& error) {
+        control.give_up(Error(fmt::format("unexpected: {}", error.what())), streams, stop);
     }
 }
 

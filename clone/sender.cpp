@@ -161,7 +161,8 @@ void copy(Session& session, Control& control, std::vector<Channel>& streams,
                             "run the same version of coldspare on both sides");
             }
             // What counts is what the target has written.
-            progress({control.peer_done(), session.geometry.size, control.limit()});
+            progress({std::min(control.peer_done(), session.geometry.size), session.geometry.size,
+                      control.limit()});
         }
     });
     run_workers(stop, std::move(workers));
@@ -175,7 +176,8 @@ Sha256 conclude(Session& session, Control& control, const ProgressSink& progress
                  stop);
     for (;;) {
         const std::optional<Message> message = control.turn(stop);
-        progress({control.peer_done(), session.geometry.size, "target"});
+        progress({std::min(control.peer_done(), session.geometry.size), session.geometry.size,
+                  "target"});
         if (!message) {
             continue;
         }
@@ -230,7 +232,9 @@ CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
         report.bytes_read = session.counters.bytes_done;
         return report;
     } catch (const Error& error) {
-        control.give_up(error, streams);
+        control.give_up(error, streams, stop);
+    } catch (const std::exception& error) {
+        control.give_up(Error(fmt::format("unexpected: {}", error.what())), streams, stop);
     }
 }
 

@@ -108,9 +108,10 @@ void add_device_uses(dev_t device, const fs::path& directory, std::vector<Use>& 
     const std::string number = fmt::format("{}:{}", ::major(device), ::minor(device));
     for (const Mount& mount : mounts()) {
         if (mount.device == number) {
-            uses.push_back({fmt::format("'{}' is mounted {} at '{}'", name,
-                                        mount.read_only ? "read-only" : "read-write", mount.point),
-                            !mount.read_only});
+            uses.push_back(
+                {fmt::format("'{}' is mounted {} at '{}'", name,
+                             mount.read_only ? "read-only" : "read-write", printable(mount.point)),
+                 !mount.read_only});
         }
     }
     const std::string swaps = read_file("/proc/swaps", table_limit);
@@ -158,6 +159,35 @@ void add_file_uses(const struct stat& file, std::vector<Use>& uses) {
     }
 }
 
+/// `device`, and everything that its bytes are stored on: the disk around a partition, the parts of
+/// a device-mapper or md device, the file behind a loop device and what that lies on.
+void add_storage(dev_t device, std::vector<std::string>& origins) {
+    constexpr std::size_t enough = 200; // of DISK's 256; a stack so deep is refused by its head
+    std::string origin = origin_of_block(device);
+    if (origins.size() >= enough || std::ranges::find(origins, origin) != origins.end()) {
+        return;
+    }
+    origins.push_back(std::move(origin));
+    std::error_code none;
+    const fs::path directory = fs::canonical(directory_of(device), none);
+    if (none) {
+        return; // an anonymous device, such as btrfs or tmpfs have
+    }
+    for (const fs::directory_entry& part : fs::directory_iterator(directory / "slaves", none)) {
+        if (const std::optional<dev_t> below = device_of(part.path())) {
+            add_storage(*below, origins);
+        }
+    }
+    const fs::path disk = disk_directory(device);
+    if (const std::optional<dev_t> whole = device_of(disk); whole && *whole != device) {
+        add_storage(*whole, origins);
+    }
+    if (const std::optional<loop_info64> loop = loop_at("/dev/" + disk.filename().string())) {
+        origins.push_back(origin_of_file(loop->lo_device, loop->lo_inode));
+        add_storage(loop->lo_device, origins);
+    }
+}
+
 } // namespace
 
 Identity identity_of(dev_t device) {
@@ -182,27 +212,29 @@ std::string origin_of_file(dev_t device, ino_t inode) {
     return fmt::format("file:{}:{}:{}", boot_id(), device, inode);
 }
 
+std::vector<std::string> origins_of_file(dev_t device, ino_t inode) {
+    std::vector<std::string> origins{origin_of_file(device, inode)};
+    add_storage(device, origins);
+    return origins;
+}
+
 std::vector<std::string> origins_of_device(dev_t device) {
-    std::vector<std::string> origins{origin_of_block(device)};
+    std::vector<std::string> origins;
+    add_storage(device, origins);
     const fs::path disk = disk_directory(device);
-    if (disk.empty()) {
-        return origins;
-    }
-    const std::optional<dev_t> whole = device_of(disk);
-    if (whole && *whole != device) {
-        origins.push_back(origin_of_block(*whole));
-    }
-    if (whole && *whole == device) {
+    if (!disk.empty() && device_of(disk) == device) {
         for (const fs::path& partition : partition_directories(disk)) {
             if (const std::optional<dev_t> part = device_of(partition)) {
                 origins.push_back(origin_of_block(*part));
             }
         }
     }
-    if (const std::optional<loop_info64> loop = loop_at("/dev/" + disk.filename().string())) {
-        origins.push_back(origin_of_file(loop->lo_device, loop->lo_inode));
-    }
     return origins;
+}
+
+unsigned partition_number(dev_t device) {
+    const std::string number = attribute(directory_of(device) / "partition");
+    return number.empty() ? 0 : static_cast<unsigned>(std::stoul(number));
 }
 
 std::vector<Use> uses_of(const std::string& path) {

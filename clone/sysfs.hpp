@@ -19,8 +19,12 @@ struct Identity {
 /// "file:BOOT:DEV:INODE": names one file of one running machine.
 [[nodiscard]] std::string origin_of_file(dev_t device, ino_t inode);
 
-/// The device itself, the disk around a partition, the partitions of a disk, and the file behind a
-/// loop device, as names in the manner of origin_of_file().
+/// That name, then the device that the file system lies on with all that is below it.
+[[nodiscard]] std::vector<std::string> origins_of_file(dev_t device, ino_t inode);
+
+/// The device itself, the devices that it is made of (LVM, md, crypt), the disk around a partition,
+/// the partitions of a disk, and the file behind a loop device, as names in the manner of
+/// origin_of_file().
 [[nodiscard]] std::vector<std::string> origins_of_device(dev_t device);
 
 /// Something that has a device or an image file in use right now.
@@ -32,6 +36,9 @@ struct Use {
 /// Who uses the device or one of its partitions (mounts, swap, holders such as LVM, md, multipath,
 /// crypt), or has the image file attached as a loop device.
 [[nodiscard]] std::vector<Use> uses_of(const std::string& path);
+
+/// The number of a partition; 0 for a whole disk.
+[[nodiscard]] unsigned partition_number(dev_t device);
 
 /// The kernel's name of a device: "sda1", or empty if it has none.
 [[nodiscard]] std::string name_of(dev_t device);

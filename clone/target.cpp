@@ -9,6 +9,11 @@
 #include <fmt/format.h>
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 namespace coldspare::clone {
 
@@ -43,9 +48,35 @@ std::string describe(const DiskFacts& disk) {
 Target::Target(TargetRequest request) : request_(std::move(request)) {}
 
 Target::~Target() {
-    if (made_) {
-        std::error_code none;
-        fs::remove(request_.path, none);
+    if (!made_) {
+        return;
+    }
+    // Another run may have taken the half-made file for its own by now.
+    const Fd fd(::open(request_.path.c_str(), O_RDWR | O_CLOEXEC));
+    if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && look(request_.path) == opened_) {
+        ::unlink(request_.path.c_str());
+    }
+}
+
+std::optional<Target::Stamp> Target::look(const fs::path& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) {
+        return std::nullopt;
+    }
+    const DiskFacts facts = read_disk_facts(path);
+    return Stamp{.device = status.st_dev,
+                 .inode = status.st_ino,
+                 .node = status.st_rdev,
+                 .size = facts.size,
+                 .serial = facts.serial,
+                 .wwn = facts.wwn};
+}
+
+void Target::check_still_there() const {
+    if (look(request_.path) != opened_) {
+        throw Error(
+            fmt::format("'{}' was removed or replaced during the copy", request_.path.string()),
+            "the copy cannot be found any more: clone again, and keep others from the target");
     }
 }
 
@@ -53,15 +84,29 @@ fs::path Target::manifest() const {
     return manifest_path(request_.path, request_.state_dir);
 }
 
-void Target::check() const {
+void Target::check() {
     const std::string name = request_.path.string();
-    if (!fs::exists(request_.path)) {
+    const std::optional<Stamp> now = look(request_.path);
+    if (checked_ && now != seen_) {
+        throw refusal(
+            fmt::format("overwrite '{}': it is not what it was when this run started", name),
+            "devices may have been plugged or renamed: look with 'coldspare disks'");
+    }
+    checked_ = true;
+    seen_ = now;
+    if (!now) {
         const fs::path parent =
             request_.path.has_parent_path() ? request_.path.parent_path() : fs::path(".");
         if (!fs::is_directory(parent)) {
             throw usage_error(fmt::format("cannot create '{}': there is no directory '{}'", name,
                                           parent.string()),
                               "make the directory, or choose another target");
+        }
+        if (fs::canonical(parent).string().starts_with("/dev")) {
+            throw usage_error(
+                fmt::format("there is no device '{}'", name),
+                "'coldspare disks' lists the disks of this machine; an image does not "
+                "belong under /dev");
         }
         return;
     }
@@ -109,18 +154,29 @@ void check_fits(const DiskFacts& source, const DiskFacts& target) {
     }
 }
 
+bool lies_in_memory(const fs::path& path) {
+    const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    struct statfs status {};
+    return !fs::is_block_file(path) && ::statfs(parent.c_str(), &status) == 0 &&
+           (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
 std::unique_ptr<Disk> Target::open(const DiskFacts& source) {
     check();
-    if (!fs::exists(request_.path)) {
-        // An older image that somebody removed may have left its manifest.
-        remove_file_durably(manifest());
+    TargetContent content = TargetContent::unknown;
+    if (seen_) {
+        check_fits(source, read_disk_facts(request_.path));
+    } else {
         create_image(request_.path, source.size);
         made_ = true;
-        return open_target(request_.path, request_.direct, TargetContent::zeros);
+        content = TargetContent::zeros;
+        opened_ = look(request_.path);
+        // The new file may lie on the source itself.
+        check_fits(source, read_disk_facts(request_.path));
     }
-    check_fits(source, read_disk_facts(request_.path));
-    std::unique_ptr<Disk> disk =
-        open_target(request_.path, request_.direct, TargetContent::unknown);
+    std::unique_ptr<Disk> disk = open_target(request_.path, request_.direct, content);
+    opened_ = look(request_.path);
+    // Also beside a new image: an older one that somebody removed may have left its manifest.
     remove_file_durably(manifest());
     return disk;
 }
