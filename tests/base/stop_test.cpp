@@ -69,6 +69,20 @@ TEST_CASE("the second signal ends the process at once with status 130") {
           }) == 130);
 }
 
+TEST_CASE("a signal that was ignored before stays ignored, as nohup wants") {
+    CHECK(status_of_child([] {
+              std::signal(SIGHUP, SIG_IGN);
+              const SignalStop stop;
+              ::kill(::getpid(), SIGHUP);
+              ::kill(::getpid(), SIGUSR2); // is handled after it, and asks for nothing
+              if (stop.token().stop_requested()) {
+                  return 1;
+              }
+              ::kill(::getpid(), SIGTERM);
+              return wait_for(stop.token()) ? 42 : 2;
+          }) == 42);
+}
+
 TEST_CASE("a pipe without a reader is an error of writing and not a death") {
     CHECK(status_of_child([] {
               const SignalStop stop;

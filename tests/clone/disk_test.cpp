@@ -195,6 +195,10 @@ TEST_CASE("a disk overlaps with what lies on it and with what it lies on") {
     CHECK(overlap(loop, file));
     CHECK(overlap(file, loop));
     CHECK_FALSE(overlap(part, other_part));
+    CHECK(overlap(facts({"loop0", "file:1", "sda1"}), facts({"loop1", "file:1", "sda1"})));
+    CHECK_FALSE(overlap(facts({"loop0", "file:1", "sda1"}), facts({"loop1", "file:2", "sda1"})));
+    CHECK(overlap(whole, facts({"file:1", "dm-0", "sda2", "sda"})));
+    CHECK_FALSE(overlap(facts({"file:1", "sda1", "sda"}), facts({"file:2", "sda1", "sda"})));
     CHECK_FALSE(overlap(whole, loop));
     CHECK_FALSE(overlap(facts({}), facts({})));
 }

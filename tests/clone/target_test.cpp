@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <fcntl.h>
+#include <sys/file.h>
 
 namespace coldspare::clone {
 
@@ -205,6 +206,68 @@ TEST_CASE("a manifest that lies beside a new target is an old one and goes") {
     write_file_atomically(target.manifest(), "of an image that somebody removed");
     static_cast<void>(target.open(source_facts()));
     CHECK_FALSE(fs::exists(target.manifest()));
+}
+
+TEST_CASE("a target that became another one while the source was awaited is refused") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    write_file_atomically(path, std::string(8192, 'x'));
+    Target target(request_for(path, Existing::erase));
+    target.check();
+    write_file_atomically(path, std::string(8192, 'y'));
+    const Error error = thrown_by([&] { static_cast<void>(target.open(source_facts())); });
+    CHECK(error.message() ==
+          fmt::format("refusing to overwrite '{}': it is not what it was when this run started",
+                      path.string()));
+    CHECK(error.status() == ExitStatus::refused);
+    CHECK(read_file(path, 10'000) == std::string(8192, 'y'));
+}
+
+TEST_CASE("a target that was renamed or replaced during the copy is no success") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    Target target(request_for(path));
+    const std::unique_ptr<Disk> disk = target.open(source_facts());
+    CHECK_NOTHROW(target.check_still_there());
+    fs::rename(path, directory / "elsewhere");
+    CHECK_THROWS_AS(target.check_still_there(), Error);
+    write_file_atomically(path, std::string(8192, 'z'));
+    CHECK_THROWS_WITH_AS(
+        target.check_still_there(),
+        fmt::format("'{}' was removed or replaced during the copy", path.string()).c_str(), Error);
+}
+
+TEST_CASE("a half-made file that another run has locked is left to it") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    Fd other;
+    {
+        Target target(request_for(path));
+        static_cast<void>(target.open(source_facts()));
+        other = open_file(path, O_RDWR);
+        REQUIRE(::flock(other.get(), LOCK_EX | LOCK_NB) == 0);
+    }
+    CHECK(fs::exists(path));
+}
+
+TEST_CASE("an image is for its owner alone") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    Target target(request_for(path));
+    static_cast<void>(target.open(source_facts()));
+    CHECK((fs::status(path).permissions() & fs::perms::all) ==
+          (fs::perms::owner_read | fs::perms::owner_write));
+}
+
+TEST_CASE("a device that is not there is wrong usage, not an image to make") {
+    const Error error = thrown_by([] { Target(request_for("/dev/sdnone")).check(); });
+    CHECK(error.message() == "there is no device '/dev/sdnone'");
+    CHECK(error.status() == ExitStatus::usage);
+}
+
+TEST_CASE("only memory file systems lie in memory") {
+    CHECK(lies_in_memory("/dev/shm/image"));
+    CHECK_FALSE(lies_in_memory("/proc/image"));
 }
 
 } // namespace coldspare::clone
