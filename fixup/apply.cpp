@@ -1,7 +1,7 @@
 #include "fixup/apply.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
+#include "fixup/guest_text.hpp"
 
 #include <fmt/format.h>
 
@@ -45,10 +45,7 @@ void run_command(Guest& guest, const GuestCommand& command) {
     if (output.status == 0) {
         return;
     }
-    std::string words(trim(output.text));
-    if (words.size() > shown_output) {
-        words = "... " + words.substr(words.size() - shown_output);
-    }
+    const std::string words = last_words(output.text, shown_output);
     throw Error(fmt::format("'{}' inside the copy ended with status {}: {}", command.line,
                             output.status, words.empty() ? "it printed nothing" : words));
 }

@@ -174,7 +174,10 @@ FixPlan rebuild(const PlanInput& input, std::span<const KernelFacts* const> kern
         plan.commands.push_back({.line = fmt::format("update-initramfs -u -k {}", kernel->version),
                                  .why = naming_is_edited(input)
                                             ? "drivers, and the copy of the names that it carries"
-                                            : "drivers"});
+                                            : "drivers",
+                                 .writes = kernel->initrd,
+                                 .hint = "is update_initramfs=no set in "
+                                         "/etc/initramfs-tools/update-initramfs.conf?"});
     }
     add_edits(input.facts, kernels, plan);
     plan.detail = fmt::format("initramfs of {} rebuilt {}", fmt::join(versions, ", "),

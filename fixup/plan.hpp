@@ -38,6 +38,8 @@ struct FileEdit {
 struct GuestCommand {
     std::string line;
     std::string why;
+    std::string writes; ///< the file that it must have written, or empty
+    std::string hint;   ///< if it did not
 };
 
 /// What one fix wants: nothing, edits and commands, or it cannot.

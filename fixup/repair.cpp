@@ -2,11 +2,13 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "fixup/guest_text.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 namespace coldspare::fixup {
@@ -14,13 +16,14 @@ namespace coldspare::fixup {
 namespace {
 
 /// Where commands of a fix may remove files; names before and after show what is gone.
+constexpr std::size_t shown_output = 200;
 constexpr std::string_view watched = "/boot /etc /var/lib/initramfs-tools";
 
 std::string checked(Guest& guest, const std::string& line) {
     CommandOutput output = guest.run(line);
     if (output.status != 0) {
-        throw Error(fmt::format("'{}' inside the copy ended with status {}: {}", line,
-                                output.status, trim(output.text).substr(0, 200)));
+        throw Error(fmt::format("'{}' inside the copy ended with status {}: {}", printable(line),
+                                output.status, last_words(output.text, shown_output)));
     }
     return std::move(output.text);
 }
@@ -47,11 +50,12 @@ public:
 
     /// Paths that changed, came or went.
     [[nodiscard]] std::vector<std::string> changed() {
-        // A file whose time lies in the future was so before: the server's clock was ahead.
-        const std::string end = now();
+        // A file whose time lies in the future was so before: the server's clock was ahead. The
+        // second that runs now belongs to what was done.
+        const std::int64_t end = now() + 1;
         std::string quoted;
         for (const std::string& point : mount_points_) {
-            quoted += fmt::format(" '{}'", point);
+            quoted += " " + shell_quoted(point);
         }
         std::set<std::string> paths = paths_in(
             checked(guest_, fmt::format("find{} -xdev ! -type d -newerct @{} ! -newerct @{} -print",
@@ -63,22 +67,41 @@ public:
 
 private:
     [[nodiscard]] std::set<std::string> list_names() {
-        return paths_in(checked(
-            guest_, fmt::format("for d in {}; do [ ! -d $d ] || find $d -xdev; done", watched)));
+        // etckeeper's repository has as many files as /etc had changes.
+        return paths_in(checked(guest_, fmt::format("for d in {}; do [ ! -d $d ] || find $d -xdev "
+                                                    "-type d -name .git -prune -o -print; done",
+                                                    watched)));
     }
-    [[nodiscard]] std::string now() {
-        const std::string text(trim(checked(guest_, "date +%s")));
-        if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) {
+    [[nodiscard]] std::int64_t now() {
+        const std::string output = checked(guest_, "date +%s");
+        const std::string_view text = trim(output);
+        std::int64_t seconds = 0;
+        const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+        if (failed != std::errc() || end != text.data() + text.size()) {
             throw Error("the copy's 'date +%s' did not print a number");
         }
-        return text;
+        return seconds;
     }
 
     Guest& guest_;
     std::vector<std::string> mount_points_;
     std::set<std::string> names_;
-    std::string start_;
+    std::int64_t start_ = 0;
 };
+
+/// A command may report success and do nothing, and the facts alone would not show it.
+void check_written(const Plan& plan, const std::vector<std::string>& changed) {
+    for (const FixPlan& fix : plan.fixes) {
+        for (const GuestCommand& command : fix.commands) {
+            if (!command.writes.empty() &&
+                std::ranges::find(changed, command.writes) == changed.end()) {
+                throw Error(fmt::format("'{}' reported success and did not write '{}'",
+                                        command.line, command.writes),
+                            command.hint);
+            }
+        }
+    }
+}
 
 void check_no_module_lost(const Facts& before, const Facts& after) {
     for (const KernelFacts& old_kernel : before.kernels) {
@@ -150,8 +173,9 @@ RepairReport repair(Guest& guest, std::span<const NicBinding> nics, Depth depth,
     ChangeWatch watch(guest, facts.system.mount_points);
     apply_plan(guest, plan, note);
     note("checking the result");
-    check_result(facts, gather_facts(guest), nics);
     report.files = watch.changed();
+    check_written(plan, report.files);
+    check_result(facts, gather_facts(guest), nics);
     for (FixOutcome& fix : report.fixes) {
         fix.outcome = fix.outcome == Outcome::planned ? Outcome::applied : fix.outcome;
     }

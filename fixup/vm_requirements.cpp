@@ -1,5 +1,7 @@
 #include "fixup/vm_requirements.hpp"
 
+#include "fixup/guest_text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,14 +12,6 @@ namespace {
 
 /// The first kernel that knows the chipset of q35 (ICH9) from end to end.
 constexpr std::string_view first_q35_kernel = "3.0";
-
-std::string shell_quoted(const std::string& text) {
-    std::string quoted = "'";
-    for (const char c : text) {
-        quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    }
-    return quoted + "'";
-}
 
 /// What qemu's comma-separated options take: a comma in a file name is written twice.
 std::string option_value(const std::string& text) {

@@ -1,6 +1,7 @@
 #include "fixup/repair.hpp"
 
 #include "base/error.hpp"
+#include "fixup/guest_text.hpp"
 #include "tests/support/memory_guest.hpp"
 
 #include <doctest/doctest.h>
@@ -95,6 +96,41 @@ TEST_CASE("an initramfs that lost a driver is found out") {
                          "the new initramfs of kernel 6.1.0-1-amd64 lost modules that the old one "
                          "had: ahci, sd_mod",
                          Error);
+}
+
+TEST_CASE("an initramfs that a rebuild did not write is found out") {
+    MemoryGuest guest = make_debian_guest();
+    const auto shell = guest.shell;
+    guest.shell = [shell](MemoryGuest& self, const std::string& line) {
+        return line.starts_with("find '/'") ? CommandOutput{} : shell(self, line);
+    };
+    try {
+        static_cast<void>(repair(guest, nics, Depth::mend, quiet));
+        FAIL("it ended well");
+    } catch (const Error& error) {
+        CHECK(error.message() == "'update-initramfs -u -k 6.1.0-1-amd64' reported success and did "
+                                 "not write '/boot/initrd.img-6.1.0-1-amd64'");
+        CHECK(error.hint() ==
+              "is update_initramfs=no set in /etc/initramfs-tools/update-initramfs.conf?");
+    }
+}
+
+TEST_CASE("the last second counts among the changes, and mount points are quoted") {
+    MemoryGuest guest = make_debian_guest();
+    guest.identity.mount_points = {"/", "/srv/it's"};
+    static_cast<void>(repair(guest, nics, Depth::mend, quiet));
+    CHECK(std::ranges::count(guest.lines,
+                             "find '/' '/srv/it'\\''s' -xdev ! -type d "
+                             "-newerct @1700000000 ! -newerct @1700000001 -print") == 1);
+    CHECK(std::ranges::any_of(guest.lines, [](const std::string& line) {
+        return line.starts_with("for d in") && line.find("-name .git -prune") != std::string::npos;
+    }));
+}
+
+TEST_CASE("what a command prints comes as one line that a terminal can bear") {
+    CHECK(last_words(" a\r\nb\x1b[2J\n", 100) == "a; b?[2J");
+    CHECK(last_words("0123456789", 4) == "... 6789");
+    CHECK(last_words("", 4).empty());
 }
 
 TEST_CASE("a command that says no ends the repair with its last words") {
