@@ -80,6 +80,9 @@ bool fits_any_card(const RuleToken& token) {
     if (asks_for_address(token)) {
         return true;
     }
+    if (token.parentheses || (token.op != "==" && token.key != "ACTION")) {
+        return false;
+    }
     constexpr std::array<std::string_view, 3> common{"SUBSYSTEM", "ACTION", "SUBSYSTEMS"};
     if (std::ranges::find(common, token.key) != common.end()) {
         return token.value == "net" || token.key == "ACTION";
@@ -102,8 +105,10 @@ std::string copied_rule(const RuleLine& line, const Naming& naming, const NicBin
             }
             const std::size_t value_end = token.end - 1;
             if (&token == naming.address) {
-                rule += line.text.substr(token.begin, token.value_begin - token.begin) + nic.mac +
-                        line.text.substr(value_end, token.end - value_end);
+                std::string head = line.text.substr(token.begin, token.value_begin - token.begin);
+                std::ranges::replace(head, '(', '{'); // udev reads braces only
+                std::ranges::replace(head, ')', '}');
+                rule += head + nic.mac + line.text.substr(value_end, token.end - value_end);
             } else {
                 rule += line.text.substr(token.begin, token.end - token.begin);
             }
@@ -136,12 +141,21 @@ std::string_view line_end_of(std::string_view text) {
     return crlf ? "\r\n" : "\n";
 }
 
-bool is_right(const Naming& naming, std::span<const NicBinding> nics) {
+/// Whether the match can hold for the new card. KERNEL=="eth*" may stay in a rule that is right
+/// otherwise, so that a VM with the server's own address needs no change: the initramfs that brings
+/// the new card's driver carries the rule too, and a rule that is copied loses it in any case.
+bool can_hold(const RuleToken& token) {
+    const bool any_eth = token.key == "KERNEL" && token.op == "==" && token.value == "eth*";
+    return !token.is_match() || (fits_any_card(token) && !token.parentheses) || any_eth;
+}
+
+bool is_right(const RuleLine& line, const Naming& naming, std::span<const NicBinding> nics) {
     if (naming.name == nullptr || naming.address == nullptr || !naming.plain) {
         return false;
     }
     const NicBinding* nic = find_name(nics, naming.name->value);
-    return nic != nullptr && naming.address->value == nic->mac;
+    return nic != nullptr && naming.address->value == nic->mac &&
+           std::ranges::all_of(line.tokens, can_hold);
 }
 
 /// What is worth a word about a rule that stays.
@@ -152,6 +166,10 @@ void add_notes(const RuleLine& line, const Naming& naming, std::vector<std::stri
     }
     if (naming.name == nullptr || naming.address == nullptr) {
         return;
+    }
+    if (naming.address->parentheses) {
+        notes.push_back(fmt::format("line {}: udev reads {}{{address}} with braces only",
+                                    line.number, naming.address->key));
     }
     if (std::ranges::any_of(naming.address->value, [](char c) { return c >= 'A' && c <= 'F'; })) {
         notes.push_back(fmt::format(
@@ -165,7 +183,7 @@ std::set<std::string> pinned_names(std::string_view content, std::span<const Nic
     std::set<std::string> names;
     for (const RuleLine& line : parse_rules(content)) {
         const Naming naming = naming_of(line);
-        if (is_right(naming, nics)) {
+        if (is_right(line, naming, nics)) {
             names.insert(naming.name->value);
         }
     }
@@ -179,12 +197,7 @@ RulesRewrite rewrite_rules(std::string_view content, std::span<const NicBinding>
     for (const RuleLine& line : parse_rules(content)) {
         const std::string_view raw = content.substr(line.begin, line.end - line.begin);
         const Naming naming = naming_of(line);
-        if (naming.name == nullptr || is_right(naming, nics)) {
-            if (naming.address != nullptr && naming.address->parentheses) {
-                result.notes.push_back(
-                    fmt::format("line {}: udev reads {}{{address}} with braces only", line.number,
-                                naming.address->key));
-            }
+        if (naming.name == nullptr || is_right(line, naming, nics)) {
             add_notes(line, naming, result.notes);
             result.content += raw;
             continue;

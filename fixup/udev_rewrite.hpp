@@ -33,6 +33,9 @@ struct RulesRewrite {
 /// the
 ///   generators of the time look for nothing else), and a copy of it for the new address follows,
 ///   unless a rule for that already stands somewhere (`pinned_elsewhere`, or earlier in the file).
+/// - So is one that has the right address and asks for more than any card has (KERNELS==, a
+/// driver),
+///   or whose address stands in parentheses, which udev does not read; the copy has braces.
 /// - A rule that gives a new address another name (the copy was once booted, and called its card
 ///   eth1) is commented out.
 /// - All names are looked up at once, so two cards can swap their names.

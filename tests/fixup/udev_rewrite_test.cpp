@@ -35,7 +35,7 @@ TEST_CASE("the how-to of 2009 is followed to the letter") {
                               std::string(title) +
                               "\n"
                               "SUBSYSTEM==\"net\", DRIVERS==\"?*\", "
-                              "ATTRS(address)==\"00:0c:29:59:d3:36\", NAME=\"eth0\"\n";
+                              "ATTRS{address}==\"00:0c:29:59:d3:36\", NAME=\"eth0\"\n";
     CHECK(rewritten(before, one).content == after);
 }
 
@@ -46,6 +46,32 @@ TEST_CASE("a copy that was once booted has an eth1 for the new card, which goes"
                                                 title + "\n" + rule("00:0c:29:59:d3:36", "eth0") +
                                                 "\n\n# PCI device (pcnet32)\n#" +
                                                 rule("00:0c:29:59:d3:36", "eth1") + "\n");
+}
+
+TEST_CASE("the server's own address is not enough where a rule asks for its slot or driver") {
+    const std::string head = "SUBSYSTEM==\"net\", ATTR{address}==\"00:0c:29:59:d3:36\", ";
+    const std::string good = head + "NAME=\"eth0\"\n";
+    for (const char* tie : {"KERNELS==\"0000:00:19.0\", ", "DRIVERS==\"e1000e\", ",
+                            "KERNEL==\"enp3s0\", ", "ATTR{dev_id}!=\"0x0\", "}) {
+        CAPTURE(tie);
+        const std::string before = head + tie + "NAME=\"eth0\"\n";
+        const RulesRewrite result = rewritten(before, one);
+        CHECK(result.content == "#" + before + "\n" + title + "\n" + good);
+        CHECK(result.pinned.contains("eth0"));
+    }
+    const std::string eth = head + "KERNEL==\"eth*\", NAME=\"eth0\"\n";
+    CHECK(rewritten(eth, one).content == eth);
+}
+
+TEST_CASE("a right address in parentheses is written again with braces") {
+    const std::string before = "SUBSYSTEM==\"net\", DRIVERS==\"?*\", "
+                               "ATTRS(address)==\"00:0c:29:59:d3:36\", NAME=\"eth0\"\n";
+    CHECK(rewritten(before, one).content ==
+          "#" + before + "\n" + title + "\n" + rule("00:0c:29:59:d3:36", "eth0") + "\n");
+    const RulesRewrite other = rewritten(
+        "SUBSYSTEM==\"net\", ATTRS(address)==\"00:00:00:00:00:0a\", NAME=\"eth7\"\n", one);
+    REQUIRE(other.notes.size() == 1);
+    CHECK(other.notes[0] == "line 1: udev reads ATTRS{address} with braces only");
 }
 
 TEST_CASE("what the how-to leaves behind is right already") {
