@@ -1,10 +1,12 @@
 #include "fixup/protocol.hpp"
 
+#include "base/text.hpp"
 #include "fixup/nic.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace coldspare::fixup {
@@ -52,6 +54,24 @@ json vm_to_json(const VmRequirements& vm) {
             {"cpu", vm.cpu}};
 }
 
+/// A word of the guest or the helper, which a terminal will see.
+std::string word_in(const json& object, const char* key) {
+    return printable(object.at(key).get<std::string>());
+}
+
+/// The same for a text of several lines.
+std::string text_in(const json& object, const char* key) {
+    const std::string text = object.at(key).get<std::string>();
+    std::string result;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const std::size_t end = std::min(text.find_first_of("\n\t", at), text.size());
+        result += printable(std::string_view(text).substr(at, end - at));
+        result += text.substr(end, 1);
+        at = end;
+    }
+    return result;
+}
+
 const json& list_in(const json& object, const char* key) {
     const json& list = object.at(key);
     if (!list.is_array() || list.size() > most_items) {
@@ -63,18 +83,20 @@ const json& list_in(const json& object, const char* key) {
 std::vector<std::string> strings_in(const json& object, const char* key) {
     std::vector<std::string> strings;
     for (const json& item : list_in(object, key)) {
-        strings.push_back(item.get<std::string>());
+        strings.push_back(printable(item.get<std::string>()));
     }
     return strings;
 }
 
 VmRequirements vm_from_json(const json& object) {
-    VmRequirements vm{.firmware = object.at("firmware"),
-                      .machine = object.at("machine"),
-                      .disk_bus = object.at("disk_bus"),
-                      .cpu = object.at("cpu")};
+    VmRequirements vm{.firmware = word_in(object, "firmware"),
+                      .machine = word_in(object, "machine"),
+                      .disk_bus = word_in(object, "disk_bus"),
+                      .cpu = word_in(object, "cpu")};
     for (const json& nic : list_in(object, "nics")) {
-        vm.nics.push_back({.name = nic.at("name"), .mac = nic.at("mac"), .model = nic.at("model")});
+        vm.nics.push_back({.name = word_in(nic, "name"),
+                           .mac = word_in(nic, "mac"),
+                           .model = word_in(nic, "model")});
     }
     return vm;
 }
@@ -90,30 +112,30 @@ Outcome outcome_from_word(const std::string& word) {
 }
 
 RepairReport report_from_json(const json& object) {
-    RepairReport report{.system = object.at("system"),
-                        .plan_text = object.at("plan"),
+    RepairReport report{.system = word_in(object, "system"),
+                        .plan_text = text_in(object, "plan"),
                         .warnings = strings_in(object, "warnings"),
                         .files = strings_in(object, "files"),
                         .vm = vm_from_json(object.at("vm"))};
     for (const json& fix : list_in(object, "fixes")) {
-        report.fixes.push_back({.id = fix.at("id"),
-                                .outcome = outcome_from_word(fix.at("outcome")),
-                                .detail = fix.at("detail"),
-                                .hint = fix.at("hint")});
+        report.fixes.push_back({.id = word_in(fix, "id"),
+                                .outcome = outcome_from_word(word_in(fix, "outcome")),
+                                .detail = word_in(fix, "detail"),
+                                .hint = word_in(fix, "hint")});
     }
     return report;
 }
 
 ApplianceMessage message_from_json(const json& object) {
-    const std::string event = object.at("event");
+    const std::string event = word_in(object, "event");
     if (event == "note") {
-        return object.at("message").get<std::string>();
+        return text_in(object, "message");
     }
     if (event == "report") {
         return report_from_json(object);
     }
     if (event == "error") {
-        return Error(object.at("message"), object.at("hint"),
+        return Error(word_in(object, "message"), word_in(object, "hint"),
                      status_from_word(object.at("status").get<std::string>()));
     }
     throw Error(fmt::format("'{}' is not an event of the appliance", event));

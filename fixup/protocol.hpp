@@ -39,7 +39,8 @@ using ApplianceMessage = std::variant<std::string, RepairReport, Error>;
 [[nodiscard]] std::string encode_note(std::string_view text);
 [[nodiscard]] std::string encode_report(const RepairReport& report);
 [[nodiscard]] std::string encode_error(const Error& error);
-/// Throws Error for a line that the helper never writes.
+/// Throws Error for a line that the helper never writes. What it says comes from the guest: every
+/// byte that a terminal would act on is '?' here.
 [[nodiscard]] ApplianceMessage decode_message(std::string_view line);
 
 } // namespace coldspare::fixup

@@ -48,6 +48,26 @@ TEST_CASE("bytes that are not UTF-8 do not break a message") {
     CHECK(std::get<std::string>(decode_message(encode_note("x\xff"))).starts_with("x"));
 }
 
+TEST_CASE("what the guest says cannot drive the terminal") {
+    RepairReport report = some_report();
+    report.system = "a\x1b[2J";
+    report.fixes[1].detail = "b\x07";
+    report.fixes[1].hint = "c\r";
+    report.plan_text = "+\td\x1b]0;x\n-e\n";
+    report.warnings = {"f\nok: g"};
+    report.files = {"/etc/\xc2\x9bh"};
+    const auto decoded = std::get<RepairReport>(decode_message(encode_report(report)));
+    CHECK(decoded.system == "a?[2J");
+    CHECK(decoded.fixes[1].detail == "b?");
+    CHECK(decoded.fixes[1].hint == "c?");
+    CHECK(decoded.plan_text == "+\td?]0;x\n-e\n");
+    CHECK(decoded.warnings[0] == "f?ok: g");
+    CHECK(decoded.files[0].find('\x9b') == std::string::npos);
+    const Error error = std::get<Error>(decode_message(encode_error(Error("i\x1b", "j\n"))));
+    CHECK(error.message() == "i?");
+    CHECK(error.hint() == "j?");
+}
+
 TEST_CASE("what the helper never writes is an error and never a crash") {
     for (const char* line :
          {"", "{", "[]", "{}", "{\"event\":1}", "{\"event\":\"nothing\"}", "{\"event\":\"note\"}",
