@@ -134,7 +134,7 @@ public:
                                           .overlay = overlay_,
                                           .nics = fixup::parse_nics(nics_),
                                           .depth = plan_ ? fixup::Depth::look : fixup::Depth::mend,
-                                          .base_root = base_root(),
+                                          .base_root = base_root(output),
                                           .program = std::string(program_and_version()),
                                           .appliance = find_appliance(),
                                           .timeout = std::chrono::seconds(timeout_)};
@@ -159,10 +159,15 @@ public:
     }
 
 private:
-    [[nodiscard]] std::string base_root() const {
+    [[nodiscard]] std::string base_root(Output& output) const {
         const std::optional<clone::Manifest> manifest =
             clone::read_manifest(clone::manifest_path(image_, {}));
-        return manifest ? clone::hex(manifest->root) : std::string();
+        if (!manifest) {
+            output.warning(
+                fmt::format("no manifest: nobody vouches that '{}' is a whole clone", image_));
+            return {};
+        }
+        return clone::hex(manifest->root);
     }
 
     void finish(const fixup::FixupResult& result, Output& output) const {

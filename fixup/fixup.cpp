@@ -5,6 +5,7 @@
 #include "base/files.hpp"
 #include "fixup/appliance_client.hpp"
 #include "fixup/binding.hpp"
+#include "fixup/guest_text.hpp"
 #include "fixup/overlay.hpp"
 
 #include <fmt/format.h>
@@ -26,9 +27,12 @@ public:
           base_(request.image, stop_) {}
 
     FixupResult work() {
-        existing_ = fs::exists(overlay_) ? read_binding(binding_path(overlay_)) : std::nullopt;
+        existing_ = existing_binding();
         if (request_.depth == Depth::mend && !is_reusable()) {
             check_replaceable();
+        }
+        if (is_reusable()) {
+            check_not_in_use(overlay_, stop_);
         }
         choose_accelerator();
         if (is_reusable()) {
@@ -46,6 +50,20 @@ public:
     }
 
 private:
+    /// The report of the overlay in place. A file of that name which is something else is not ours
+    /// to overwrite.
+    [[nodiscard]] std::optional<Binding> existing_binding() const {
+        std::optional<Binding> binding;
+        try {
+            binding = read_binding(binding_path(overlay_));
+        } catch (const Error& error) {
+            throw refusal(
+                fmt::format("write the report of '{}': {}", overlay_.string(), error.message()),
+                "choose another name with --overlay, or move that file out of the way");
+        }
+        return fs::exists(overlay_) ? binding : std::nullopt;
+    }
+
     void choose_accelerator() {
         if (request_.accelerator) {
             accelerator_ = *request_.accelerator;
@@ -56,15 +74,12 @@ private:
         note_(fmt::format("using {}: {}", accelerator_word(accelerator_), probe.reason));
     }
 
-    /// Whether the overlay in place was made for this clone and for these cards.
+    /// Whether the overlay in place was made for this clone and for these cards, and nobody wrote
+    /// to it since.
     [[nodiscard]] bool is_reusable() const {
-        if (!existing_) {
-            return false;
-        }
-        const bool same_root = existing_->base_root.empty() || request_.base_root.empty() ||
-                               existing_->base_root == request_.base_root;
-        return same_root && existing_->base_stamp == base_.stamp() &&
-               existing_->nics == request_.nics;
+        return existing_ && existing_->base_root == request_.base_root &&
+               existing_->base_stamp == base_.stamp() && existing_->nics == request_.nics &&
+               existing_->overlay_stamp == stamp_of(overlay_);
     }
 
     /// An overlay that a virtual machine wrote to may be the server by now: only a person deletes
@@ -77,10 +92,13 @@ private:
         if (!existing_ || existing_->overlay_stamp != stamp_of(overlay_)) {
             throw refusal(
                 fmt::format("replace '{}': {}", overlay_.string(),
-                            existing_ ? "a virtual machine wrote to it since fixup made it"
-                                      : "there is no report of the fixup that made it"),
-                fmt::format("if nothing in it is needed, remove it and run fixup again: rm '{}'",
-                            overlay_.string()));
+                            existing_
+                                ? "a virtual machine wrote to it since fixup made it"
+                                : fmt::format("there is no report '{}' that says what is in it",
+                                              binding_path(overlay_).string())),
+                fmt::format("if nothing in it is needed, remove it and run fixup again: rm {}; a "
+                            "virtual machine that runs on a layer above it leaves it as it is",
+                            shell_quoted(overlay_.string())));
         }
     }
 
@@ -110,9 +128,13 @@ private:
                                     request_.image.string(), obstacle->id, obstacle->detail),
                         obstacle->hint);
         }
+        overlay.check(stop_);
         base_.check_untouched();
         check_replaceable();
-        overlay.install(stop_);
+        // From here to the new report there is none: a crash in between leaves an overlay that the
+        // next run refuses, and never one with the report of another.
+        remove_file_durably(binding_path(overlay_));
+        overlay.install();
         const Binding binding{.created = utc_timestamp(),
                               .program = request_.program,
                               .base = backing_name(overlay_, base_.path()),
@@ -123,6 +145,7 @@ private:
                               .nics = request_.nics,
                               .report = report};
         write_file_atomically(binding_path(overlay_), encode_binding(binding));
+        overlay.keep();
         FixupResult made = result(std::move(report));
         made.changed = true;
         return made;

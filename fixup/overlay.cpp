@@ -51,6 +51,11 @@ ProcessResult qemu_img(std::vector<std::string> words, std::stop_token stop) {
     return Error(fmt::format("{}: {}", what, printable(trim(result.err))));
 }
 
+/// 'Failed to get "write" lock', 'Failed to get shared "write" lock': a path may hold a "lock" too.
+bool is_lock_complaint(const ProcessResult& result) {
+    return result.err.find("Failed to get") != std::string::npos;
+}
+
 /// Formats that a clone is often turned into by hand; all of them have their name at the start.
 std::string_view format_of(std::string_view head) {
     using namespace std::string_view_literals;
@@ -96,7 +101,7 @@ void check_not_in_use(const fs::path& image, std::stop_token stop) {
     if (result.exit_code == 0) {
         return;
     }
-    if (result.err.find("lock") != std::string::npos) {
+    if (is_lock_complaint(result)) {
         throw refusal(fmt::format("touch '{}': a virtual machine has it open", image.string()),
                       "shut the virtual machine down first");
     }
@@ -119,7 +124,7 @@ BaseImage::BaseImage(fs::path path, std::stop_token stop)
     // A raw image is probed as raw: its first sector is the server's, and could say anything.
     const ProcessResult result =
         qemu_img({"info", "--output=json", "-f", "raw", qemu_path(path_)}, std::move(stop));
-    if (result.exit_code != 0 && result.err.find("lock") != std::string::npos) {
+    if (result.exit_code != 0 && is_lock_complaint(result)) {
         throw refusal(
             fmt::format("fix '{}': a virtual machine has it open for writing", path_.string()),
             "shut the virtual machine down; a standby runs from the overlay, never from "
@@ -162,22 +167,30 @@ NewOverlay::NewOverlay(fs::path path, const BaseImage& base, std::stop_token sto
         throw Error(fmt::format("another run is building '{}'", path_.string()),
                     "wait until it has ended", ExitStatus::locked);
     }
-    const ProcessResult result = qemu_img({"create", "-q", "-f", "qcow2", "-F", "raw", "-b",
-                                           backing_name(path_, base.path()), qemu_path(partial_)},
-                                          std::move(stop));
-    if (result.exit_code != 0) {
+    try {
+        create(base, std::move(stop));
+    } catch (...) {
         ::unlink(partial_.c_str());
-        throw tool_error(fmt::format("cannot create '{}'", partial_.string()), result);
+        throw;
     }
 }
 
 NewOverlay::~NewOverlay() {
-    if (!installed_) {
-        ::unlink(partial_.c_str());
+    if (state_ != State::kept) {
+        ::unlink((state_ == State::partial ? partial_ : path_).c_str());
     }
 }
 
-void NewOverlay::install(std::stop_token stop) {
+void NewOverlay::create(const BaseImage& base, std::stop_token stop) const {
+    const ProcessResult result = qemu_img({"create", "-q", "-f", "qcow2", "-F", "raw", "-b",
+                                           backing_name(path_, base.path()), qemu_path(partial_)},
+                                          std::move(stop));
+    if (result.exit_code != 0) {
+        throw tool_error(fmt::format("cannot create '{}'", partial_.string()), result);
+    }
+}
+
+void NewOverlay::check(std::stop_token stop) const {
     const ProcessResult result =
         qemu_img({"check", "-q", "-f", "qcow2", qemu_path(partial_)}, std::move(stop));
     if (result.exit_code != 0) {
@@ -187,11 +200,14 @@ void NewOverlay::install(std::stop_token stop) {
     if (::fsync(lock_.get()) != 0) {
         throw system_error(fmt::format("cannot make '{}' durable", partial_.string()), errno);
     }
+}
+
+void NewOverlay::install() {
     if (::rename(partial_.c_str(), path_.c_str()) != 0) {
         throw system_error(
             fmt::format("cannot rename '{}' to '{}'", partial_.string(), path_.string()), errno);
     }
-    installed_ = true;
+    state_ = State::installed;
     sync_parent_directory(path_);
 }
 

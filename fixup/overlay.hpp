@@ -40,6 +40,7 @@ private:
 
 /// A qcow2 overlay under construction, "PATH.partial". It gets its name only in install(); before
 /// that, its end (also by an exception) removes it, and what stood under the name stays as it was.
+/// Until keep() its end removes the installed one, too.
 class NewOverlay {
 public:
     /// Creates it, empty, over `base`. Throws Error, `locked` if another run builds the same one.
@@ -49,14 +50,22 @@ public:
     NewOverlay& operator=(const NewOverlay&) = delete;
 
     [[nodiscard]] const std::filesystem::path& partial() const { return partial_; }
-    /// Checks its structure, makes it durable and renames it into place. Throws Error.
-    void install(std::stop_token stop);
+    /// Checks its structure and makes its content durable. Throws Error.
+    void check(std::stop_token stop) const;
+    /// Renames it into place, over what stood there. Throws Error.
+    void install();
+    /// It is finished: it stays.
+    void keep() { state_ = State::kept; }
 
 private:
+    enum class State { partial, installed, kept };
+
+    void create(const BaseImage& base, std::stop_token stop) const;
+
     std::filesystem::path path_;
     std::filesystem::path partial_;
     Fd lock_;
-    bool installed_ = false;
+    State state_ = State::partial;
 };
 
 /// Throws a refusal if a virtual machine has the image open.

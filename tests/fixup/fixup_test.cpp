@@ -26,14 +26,11 @@ namespace {
 
 const NoteCallback quiet = [](std::string_view) {};
 
-bool have_qemu_img() {
-    return ::access("/usr/bin/qemu-img", X_OK) == 0;
-}
-
 /// A directory with a raw image of 1 MiB and helpers that answer as they are told.
 class Bench {
 public:
     Bench() {
+        REQUIRE_MESSAGE(::access("/usr/bin/qemu-img", X_OK) == 0, "qemu-img is missing");
         directory_ = (fs::temp_directory_path() / "fixup-test.XXXXXX").string();
         REQUIRE(::mkdtemp(directory_.data()) != nullptr);
         write_file_atomically(image(), std::string(1 << 20, 'x'));
@@ -94,8 +91,7 @@ private:
 
 } // namespace
 
-TEST_CASE("a fixup makes an overlay over the untouched image, and its report last" *
-          doctest::skip(!have_qemu_img())) {
+TEST_CASE("a fixup makes an overlay over the untouched image, and its report last") {
     const Bench bench;
     const std::string before = read_file(bench.image(), 2 << 20);
     const FixupResult result = bench.run(bench.request());
@@ -112,7 +108,7 @@ TEST_CASE("a fixup makes an overlay over the untouched image, and its report las
     CHECK(read_file(bench.overlay(), 1 << 20).find("mail1.img") != std::string::npos);
 }
 
-TEST_CASE("a second run looks, and leaves every byte as it is" * doctest::skip(!have_qemu_img())) {
+TEST_CASE("a second run looks, and leaves every byte as it is") {
     Bench bench;
     static_cast<void>(bench.run(bench.request()));
     const std::string overlay = read_file(bench.overlay(), 1 << 20);
@@ -127,13 +123,15 @@ TEST_CASE("a second run looks, and leaves every byte as it is" * doctest::skip(!
     CHECK(bench.asked().find("\"format\":\"qcow2\"") != std::string::npos);
 }
 
-TEST_CASE("an overlay of another clone, or for another card, is made anew" *
-          doctest::skip(!have_qemu_img())) {
+TEST_CASE("an overlay of another clone, or for another card, is made anew") {
     const Bench bench;
     static_cast<void>(bench.run(bench.request()));
     FixupRequest other = bench.request();
     SUBCASE("another root digest") {
         other.base_root = "ef01";
+    }
+    SUBCASE("nobody vouches for the image any more") {
+        other.base_root.clear();
     }
     SUBCASE("another card") {
         other.nics[0].mac = "52:54:00:99:99:99";
@@ -146,14 +144,16 @@ TEST_CASE("an overlay of another clone, or for another card, is made anew" *
     CHECK(read_binding(bench.report())->nics == other.nics);
 }
 
-TEST_CASE("an overlay that a virtual machine wrote to is never replaced" *
-          doctest::skip(!have_qemu_img())) {
+TEST_CASE("an overlay that a virtual machine wrote to is never replaced") {
     const Bench bench;
     static_cast<void>(bench.run(bench.request()));
     const timespec times[2] = {{.tv_sec = 1, .tv_nsec = 0}, {.tv_sec = 1, .tv_nsec = 0}};
     REQUIRE(::utimensat(AT_FDCWD, bench.overlay().c_str(), times, 0) == 0);
     FixupRequest other = bench.request();
-    other.base_root = "ef01";
+    SUBCASE("for another clone") {
+        other.base_root = "ef01";
+    }
+    SUBCASE("for the same one") {}
     const Error error = bench.failure(other);
     CHECK(error.status() == ExitStatus::refused);
     CHECK(error.message() == fmt::format("refusing to replace '{}': a virtual machine wrote to it "
@@ -162,7 +162,66 @@ TEST_CASE("an overlay that a virtual machine wrote to is never replaced" *
     CHECK(fs::exists(bench.overlay()));
 }
 
-TEST_CASE("a fixup that cannot finish leaves nothing behind" * doctest::skip(!have_qemu_img())) {
+TEST_CASE("an overlay without a report is never replaced") {
+    const Bench bench;
+    static_cast<void>(bench.run(bench.request()));
+    fs::remove(bench.report());
+    const Error error = bench.failure(bench.request());
+    CHECK(error.status() == ExitStatus::refused);
+    CHECK(error.message() == fmt::format("refusing to replace '{}': there is no report '{}' that "
+                                         "says what is in it",
+                                         bench.overlay().string(), bench.report().string()));
+}
+
+TEST_CASE("a file in the report's place that is none is not overwritten") {
+    const Bench bench;
+    write_file_atomically(bench.report(), "{\"precious\": true}");
+    const Error error = bench.failure(bench.request());
+    CHECK(error.status() == ExitStatus::refused);
+    CHECK(error.message().starts_with(
+        fmt::format("refusing to write the report of '{}'", bench.overlay().string())));
+    CHECK(read_file(bench.report(), 1 << 20) == "{\"precious\": true}");
+    CHECK_FALSE(fs::exists(bench.overlay()));
+}
+
+TEST_CASE("an overlay whose report cannot be written goes again") {
+    Bench bench;
+    // Made while the helper works: a directory in the place of the report.
+    bench.script(fmt::format("cat > /dev/null\nmkdir -p '{0}/x'\ncat << 'END'\n{1}\nEND\n",
+                             bench.report().string(), encode_report(RepairReport{})));
+    CHECK_THROWS_AS(static_cast<void>(bench.run(bench.request())), Error);
+    CHECK_FALSE(fs::exists(bench.overlay()));
+    CHECK_FALSE(fs::exists(bench.partial()));
+}
+
+TEST_CASE("a new overlay lives until it is kept") {
+    const Bench bench;
+    const BaseImage base(bench.image(), {});
+    {
+        NewOverlay overlay(bench.overlay(), base, {});
+        overlay.check({});
+        overlay.install();
+        CHECK(fs::exists(bench.overlay()));
+    }
+    CHECK_FALSE(fs::exists(bench.overlay()));
+    std::stop_source source;
+    source.request_stop();
+    CHECK_THROWS_AS(NewOverlay(bench.overlay(), base, source.get_token()), Error);
+    CHECK_FALSE(fs::exists(bench.partial()));
+}
+
+TEST_CASE("only a lock counts as a lock") {
+    Bench bench;
+    const fs::path absent = bench.image().parent_path() / "no-lock.qcow2";
+    try {
+        check_not_in_use(absent, {});
+        FAIL("it ended well");
+    } catch (const Error& error) {
+        CHECK(error.status() == ExitStatus::failed);
+    }
+}
+
+TEST_CASE("a fixup that cannot finish leaves nothing behind") {
     Bench bench;
     FixupRequest request = bench.request();
     std::string expected;
@@ -192,26 +251,34 @@ TEST_CASE("a fixup that cannot finish leaves nothing behind" * doctest::skip(!ha
     CHECK_FALSE(fs::exists(bench.report()));
 }
 
-TEST_CASE("an interrupted fixup keeps the older overlay" * doctest::skip(!have_qemu_img())) {
+TEST_CASE("an interrupted fixup keeps the older overlay") {
     Bench bench;
     static_cast<void>(bench.run(bench.request()));
     const std::string overlay = read_file(bench.overlay(), 1 << 20);
-    bench.script("sleep 30\n");
+    bench.script("echo '" + encode_note("working") + "'\nsleep 30\n");
     FixupRequest other = bench.request();
     other.base_root = "ef01";
     std::stop_source source;
-    source.request_stop();
+    bool was_working = false;
+    const NoteCallback stop_it = [&](std::string_view text) {
+        if (text == "working") {
+            was_working = fs::exists(bench.partial());
+            source.request_stop();
+        }
+    };
     try {
-        static_cast<void>(run_fixup(other, quiet, source.get_token()));
+        static_cast<void>(run_fixup(other, stop_it, source.get_token()));
         FAIL("it ended well");
     } catch (const Error& error) {
         CHECK(error.status() == ExitStatus::interrupted);
     }
+    CHECK(was_working);
+    CHECK(fs::exists(bench.report()));
     CHECK(read_file(bench.overlay(), 1 << 20) == overlay);
     CHECK_FALSE(fs::exists(bench.partial()));
 }
 
-TEST_CASE("a plan writes no file" * doctest::skip(!have_qemu_img())) {
+TEST_CASE("a plan writes no file") {
     Bench bench;
     bench.helper(Outcome::planned);
     FixupRequest request = bench.request();
@@ -222,14 +289,14 @@ TEST_CASE("a plan writes no file" * doctest::skip(!have_qemu_img())) {
     CHECK(bench.asked().find("\"format\":\"raw\"") != std::string::npos);
 }
 
-TEST_CASE("an image that another run writes is locked" * doctest::skip(!have_qemu_img())) {
+TEST_CASE("an image that another run writes is locked") {
     const Bench bench;
     const Fd writer = open_file(bench.image(), O_RDWR);
     REQUIRE(::flock(writer.get(), LOCK_EX) == 0);
     CHECK(bench.failure(bench.request()).status() == ExitStatus::locked);
 }
 
-TEST_CASE("a second fixup of the same overlay is locked out" * doctest::skip(!have_qemu_img())) {
+TEST_CASE("a second fixup of the same overlay is locked out") {
     const Bench bench;
     const Fd first = open_file(bench.partial(), O_RDWR | O_CREAT);
     REQUIRE(::flock(first.get(), LOCK_EX) == 0);
@@ -239,7 +306,7 @@ TEST_CASE("a second fixup of the same overlay is locked out" * doctest::skip(!ha
     CHECK(fs::exists(bench.partial()));
 }
 
-TEST_CASE("an image that is not raw is refused by its format" * doctest::skip(!have_qemu_img())) {
+TEST_CASE("an image that is not raw is refused by its format") {
     const Bench bench;
     write_file_atomically(bench.image(), "QFI\xfb" + std::string(4096, '\0'));
     const Error error = bench.failure(bench.request());
