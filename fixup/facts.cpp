@@ -36,6 +36,17 @@ std::optional<std::string> text_of(Guest& guest, const std::string& path,
     return guest.read(path, limit);
 }
 
+std::vector<std::string_view> words_of(std::string_view line) {
+    constexpr std::string_view blanks = " \t\r";
+    std::vector<std::string_view> words;
+    for (std::size_t at = line.find_first_not_of(blanks); at < line.size();) {
+        const std::size_t end = std::min(line.find_first_of(blanks, at), line.size());
+        words.push_back(line.substr(at, end - at));
+        at = line.find_first_not_of(blanks, end);
+    }
+    return words;
+}
+
 std::vector<RulesFile> rules_files(Guest& guest) {
     std::vector<RulesFile> files;
     const std::string directory = "/etc/udev/rules.d";
@@ -103,8 +114,23 @@ std::vector<std::string> kernel_versions(Guest& guest) {
         }
     }
     std::ranges::sort(versions, [](const auto& a, const auto& b) { return older_version(b, a); });
-    versions.resize(std::min(versions.size(), most_kernels));
     return versions;
+}
+
+/// Takes the kernels without modules out of `versions`, unless none has any: "vmlinuz-5.10.bak" is
+/// nothing that boots by itself, and update-initramfs fails for it.
+std::vector<std::string> take_out_bare(Guest& guest, std::vector<std::string>& versions) {
+    std::vector<std::string> whole;
+    std::vector<std::string> bare;
+    for (const std::string& version : versions) {
+        const FileKind kind = guest.status("/lib/modules/" + version).kind;
+        (kind == FileKind::directory ? whole : bare).push_back(version);
+    }
+    if (whole.empty()) {
+        return {};
+    }
+    versions = std::move(whole);
+    return bare;
 }
 
 InitramfsFacts initramfs_facts(Guest& guest) {
@@ -143,6 +169,9 @@ BootFacts boot_facts(Guest& guest) {
         const std::string text = text_of(guest, std::string(path)).value_or("");
         for (std::string& line : device_name_lines(path, text)) {
             facts.device_names.push_back(std::move(line));
+        }
+        for (std::string& line : lost_device_lines(path, text)) {
+            facts.lost_devices.push_back(std::move(line));
         }
     }
     return facts;
@@ -240,6 +269,42 @@ std::vector<std::string> device_name_lines(std::string_view path, std::string_vi
     return lines;
 }
 
+std::vector<std::string> lost_device_lines(std::string_view path, std::string_view text) {
+    constexpr std::array<std::string_view, 4> nodes{"/dev/nvme", "/dev/hd", "/dev/cciss",
+                                                    "/dev/disk/by-path"};
+    const auto is_lost = [&nodes](std::string_view device) {
+        return std::ranges::any_of(
+            nodes, [device](std::string_view node) { return device.starts_with(node); });
+    };
+    std::vector<std::string> lines;
+    std::size_t number = 0;
+    for (const std::string_view line : split_lines(text)) {
+        ++number;
+        const std::vector<std::string_view> fields = words_of(line);
+        bool lost = false;
+        bool last = false;
+        if (path == "/etc/fstab") {
+            lost = fields.size() >= 4 && is_lost(fields[0]) && fields[1].starts_with('/') &&
+                   fields[3].find("noauto") == std::string_view::npos &&
+                   fields[3].find("nofail") == std::string_view::npos;
+        } else if (path == "/boot/grub/grub.cfg" && !fields.empty() &&
+                   fields[0].starts_with("linux")) {
+            last = true;
+            lost = std::ranges::any_of(fields, [&is_lost](std::string_view field) {
+                return field.starts_with("root=") && is_lost(field.substr(5));
+            });
+        }
+        if (lost) {
+            lines.push_back(
+                fmt::format("{}:{}: {}", path, number, printable(trim(line).substr(0, 200))));
+        }
+        if (last) {
+            break;
+        }
+    }
+    return lines;
+}
+
 Facts gather_facts(Guest& guest) {
     Facts facts{.system = guest.system(),
                 .disk_name = guest.disk_name(),
@@ -250,7 +315,10 @@ Facts gather_facts(Guest& guest) {
                 .boot_free = guest.free_bytes("/boot"),
                 .root_free = guest.free_bytes("/")};
     const bool can_list = exists(guest, "/usr/bin/lsinitramfs");
-    for (const std::string& version : kernel_versions(guest)) {
+    std::vector<std::string> versions = kernel_versions(guest);
+    facts.left_out = take_out_bare(guest, versions);
+    versions.resize(std::min(versions.size(), most_kernels));
+    for (const std::string& version : versions) {
         facts.kernels.push_back(kernel_facts(guest, version, can_list));
     }
     return facts;

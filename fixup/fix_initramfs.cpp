@@ -206,6 +206,10 @@ FixPlan plan_initramfs(const PlanInput& input) {
     FixPlan plan;
     std::vector<const KernelFacts*> to_rebuild;
     std::vector<std::string> warnings;
+    for (const std::string& version : input.facts.left_out) {
+        warnings.push_back(
+            fmt::format("kernel {0} has no /lib/modules/{0} and is left out", version));
+    }
     for (const KernelFacts& kernel : kernels) {
         if (!kernel_has_virtio(kernel)) {
             warnings.push_back(fmt::format("kernel {} has no virtio drivers: the VM cannot boot it",

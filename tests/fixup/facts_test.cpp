@@ -67,8 +67,10 @@ TEST_CASE("a conf.d file overrides initramfs.conf, and kernels come newest first
     MemoryGuest guest = make_debian_guest();
     guest.put("/etc/initramfs-tools/conf.d/driver-policy", "MODULES=most\n");
     guest.put("/boot/vmlinuz-6.1.0-12-amd64", "");
+    guest.put_directory("/lib/modules/6.1.0-12-amd64");
     guest.put("/boot/vmlinuz-$(reboot)", "");
     guest.put("/boot/vmlinuz-6.1.0-2-amd64", "");
+    guest.put_directory("/lib/modules/6.1.0-2-amd64");
     const Facts facts = gather_facts(guest);
     CHECK(facts.initramfs.mode == "most");
     REQUIRE(facts.kernels.size() == 3);
@@ -88,4 +90,35 @@ TEST_CASE("rules that are no ordinary files are seen and not read") {
     for (std::size_t i = 1; i < facts.rules.size(); ++i) {
         CHECK_FALSE(facts.rules[i].readable);
     }
+}
+
+TEST_CASE("a kernel without modules is left out, unless there is no other") {
+    MemoryGuest guest = make_debian_guest();
+    guest.put("/boot/vmlinuz-6.1.0-1-amd64.bak", "");
+    const Facts facts = gather_facts(guest);
+    REQUIRE(facts.kernels.size() == 1);
+    CHECK(facts.kernels[0].version == "6.1.0-1-amd64");
+    CHECK(facts.left_out == std::vector<std::string>{"6.1.0-1-amd64.bak"});
+    MemoryGuest bare;
+    bare.put("/boot/vmlinuz-2.6.18-mine", "");
+    CHECK(gather_facts(bare).kernels.size() == 1);
+    CHECK(gather_facts(bare).left_out.empty());
+}
+
+TEST_CASE("what the system starts with and no VM has is told from what it can do without") {
+    const auto lost_in = [](const char* path, const char* text) {
+        return lost_device_lines(path, text).size();
+    };
+    const char* fstab = "/etc/fstab";
+    CHECK(lost_device_lines(fstab, "# x\n/dev/nvme0n1p2 / ext4 defaults 0 1\n") ==
+          std::vector<std::string>{"/etc/fstab:2: /dev/nvme0n1p2 / ext4 defaults 0 1"});
+    CHECK(lost_in(fstab, "/dev/disk/by-path/pci-0-ata-1-part1 /boot ext4 defaults 0 2\n") == 1);
+    CHECK(lost_in(fstab, "/dev/hdc /media/cdrom auto ro,noauto 0 0\n") == 0);
+    CHECK(lost_in(fstab, "/dev/hda5 none swap sw 0 0\n/dev/cciss/c0d0p9 /x ext4 nofail 0 0\n") ==
+          0);
+    CHECK(lost_in(fstab, "/dev/sda1 / ext4 defaults 0 1\n#/dev/hda1 / ext3 defaults 0 1\n") == 0);
+    const char* grub = "/boot/grub/grub.cfg";
+    CHECK(lost_in(grub, "\tlinux\t/vmlinuz root=/dev/cciss/c0d0p1 ro\n") == 1);
+    CHECK(lost_in(grub, "linux /v root=UUID=1\nlinux /w root=/dev/nvme0n1p5\n") == 0);
+    CHECK(lost_in("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"root=/dev/hda1\"\n") == 0);
 }

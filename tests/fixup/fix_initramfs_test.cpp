@@ -36,6 +36,14 @@ const FileEdit* edit_of(const FixPlan& plan, const std::string& path) {
 
 } // namespace
 
+TEST_CASE("a kernel that was left out is worth a warning") {
+    Facts facts = debian();
+    facts.left_out = {"6.1.0-1-amd64.bak"};
+    CHECK(plan_for(facts).warnings ==
+          std::vector<std::string>{"kernel 6.1.0-1-amd64.bak has no /lib/modules/6.1.0-1-amd64.bak "
+                                   "and is left out"});
+}
+
 TEST_CASE("a host-only initramfs is rebuilt with virtio and keeps what it had") {
     const FixPlan plan = plan_for(debian());
     REQUIRE(plan.outcome == Outcome::planned);
