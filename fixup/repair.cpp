@@ -15,8 +15,8 @@ namespace coldspare::fixup {
 
 namespace {
 
-/// Where commands of a fix may remove files; names before and after show what is gone.
 constexpr std::size_t shown_output = 200;
+/// Where commands of a fix may remove files; names before and after show what is gone.
 constexpr std::string_view watched = "/boot /etc /var/lib/initramfs-tools";
 
 std::string checked(Guest& guest, const std::string& line) {
@@ -65,6 +65,14 @@ public:
         return {paths.begin(), paths.end()};
     }
 
+    /// Whether this file was written, by a name that may lead through links as no changed path
+    /// does.
+    [[nodiscard]] bool was_written(const std::string& path) {
+        const CommandOutput output =
+            guest_.run(fmt::format("find {} -newerct @{} -print", shell_quoted(path), start_));
+        return output.status == 0 && !trim(output.text).empty();
+    }
+
 private:
     [[nodiscard]] std::set<std::string> list_names() {
         // etckeeper's repository has as many files as /etc had changes.
@@ -90,11 +98,12 @@ private:
 };
 
 /// A command may report success and do nothing, and the facts alone would not show it.
-void check_written(const Plan& plan, const std::vector<std::string>& changed) {
+void check_written(const Plan& plan, const std::vector<std::string>& changed, ChangeWatch& watch) {
     for (const FixPlan& fix : plan.fixes) {
         for (const GuestCommand& command : fix.commands) {
             if (!command.writes.empty() &&
-                std::ranges::find(changed, command.writes) == changed.end()) {
+                std::ranges::find(changed, command.writes) == changed.end() &&
+                !watch.was_written(command.writes)) {
                 throw Error(fmt::format("'{}' reported success and did not write '{}'",
                                         command.line, command.writes),
                             command.hint);
@@ -174,7 +183,7 @@ RepairReport repair(Guest& guest, std::span<const NicBinding> nics, Depth depth,
     apply_plan(guest, plan, note);
     note("checking the result");
     report.files = watch.changed();
-    check_written(plan, report.files);
+    check_written(plan, report.files, watch);
     check_result(facts, gather_facts(guest), nics);
     for (FixOutcome& fix : report.fixes) {
         fix.outcome = fix.outcome == Outcome::planned ? Outcome::applied : fix.outcome;

@@ -102,7 +102,7 @@ TEST_CASE("an initramfs that a rebuild did not write is found out") {
     MemoryGuest guest = make_debian_guest();
     const auto shell = guest.shell;
     guest.shell = [shell](MemoryGuest& self, const std::string& line) {
-        return line.starts_with("find '/'") ? CommandOutput{} : shell(self, line);
+        return line.starts_with("find '") ? CommandOutput{} : shell(self, line);
     };
     try {
         static_cast<void>(repair(guest, nics, Depth::mend, quiet));
@@ -113,6 +113,21 @@ TEST_CASE("an initramfs that a rebuild did not write is found out") {
         CHECK(error.hint() ==
               "is update_initramfs=no set in /etc/initramfs-tools/update-initramfs.conf?");
     }
+}
+
+TEST_CASE("an initramfs behind a link is seen to be written") {
+    MemoryGuest guest = make_debian_guest();
+    const auto shell = guest.shell;
+    guest.shell = [shell](MemoryGuest& self, const std::string& line) {
+        return line.starts_with("find '/' ")
+                   ? CommandOutput{0, "/mnt/boot/initrd.img-6.1.0-1-amd64\n"}
+                   : shell(self, line);
+    };
+    CHECK(repair(guest, nics, Depth::mend, quiet).files ==
+          std::vector<std::string>{"/mnt/boot/initrd.img-6.1.0-1-amd64"});
+    CHECK(std::ranges::count(guest.lines,
+                             "find '/boot/initrd.img-6.1.0-1-amd64' -newerct @1700000000 -print") ==
+          1);
 }
 
 TEST_CASE("the last second counts among the changes, and mount points are quoted") {
