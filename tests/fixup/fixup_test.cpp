@@ -210,6 +210,24 @@ TEST_CASE("a new overlay lives until it is kept") {
     CHECK_FALSE(fs::exists(bench.partial()));
 }
 
+TEST_CASE("an overlay that a virtual machine has open is not even looked at") {
+    Bench bench;
+    static_cast<void>(bench.run(bench.request()));
+    bench.script("echo started\n");
+    // What QEMU locks in an image that it writes: the byte of the permission "write".
+    const Fd machine = open_file(bench.overlay(), O_RDWR);
+    struct flock lock {};
+    lock.l_type = F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = 101;
+    lock.l_len = 1;
+    REQUIRE(::fcntl(machine.get(), F_OFD_SETLK, &lock) == 0);
+    const Error error = bench.failure(bench.request());
+    CHECK(error.status() == ExitStatus::refused);
+    CHECK(error.message() == fmt::format("refusing to touch '{}': a virtual machine has it open",
+                                         bench.overlay().string()));
+}
+
 TEST_CASE("only a lock counts as a lock") {
     Bench bench;
     const fs::path absent = bench.image().parent_path() / "no-lock.qcow2";
