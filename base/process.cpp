@@ -172,6 +172,26 @@ bool take(Fd& fd, std::string& into) {
     return open;
 }
 
+/// write(), but a program that no longer reads is EPIPE and never a signal, whatever the caller
+/// made of SIGPIPE.
+ssize_t write_without_signal(int fd, std::string_view text) {
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigset_t before;
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    const ssize_t put = ::write(fd, text.data(), text.size());
+    const int error = errno;
+    if (put < 0 && error == EPIPE) {
+        const timespec at_once{};
+        ::sigtimedwait(&pipe, nullptr,
+                       &at_once); // The signal goes to the thread that wrote (pipe(7)).
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    errno = error;
+    return put;
+}
+
 } // namespace
 
 ProcessResult run_process(const Command& command, std::stop_token stop) {
@@ -222,8 +242,8 @@ ProcessResult run_process(const Command& command, std::stop_token stop) {
             throw system_error("cannot wait for a process", errno);
         }
         if (waits[2].revents != 0) {
-            const ssize_t put =
-                ::write(in.write_end.get(), command.input.data() + fed, command.input.size() - fed);
+            const ssize_t put = write_without_signal(in.write_end.get(),
+                                                     std::string_view(command.input).substr(fed));
             fed += put > 0 ? static_cast<std::size_t>(put) : 0;
             if (fed == command.input.size() || (put < 0 && errno != EAGAIN && errno != EINTR)) {
                 in.write_end.reset();
