@@ -134,6 +134,18 @@ void write_file_atomically(const fs::path& path, std::span<const std::string_vie
     }
 }
 
+void make_parent_directories(const std::filesystem::path& path) {
+    if (!path.has_parent_path()) {
+        return;
+    }
+    std::error_code failed;
+    std::filesystem::create_directories(path.parent_path(), failed);
+    if (failed) {
+        throw Error(fmt::format("cannot make the directory '{}': {}", path.parent_path().string(),
+                                failed.message()));
+    }
+}
+
 bool remove_file_durably(const fs::path& path) {
     if (::unlink(path.c_str()) != 0) {
         if (errno == ENOENT) {

@@ -24,16 +24,21 @@ public:
             ->required();
         link_.declare(app);
         app.add_flag("--erase", erase_, "overwrite a device, or a file that exists");
+        app.add_flag("--no-resume", no_resume_,
+                     "begin anew, whatever an interrupted run has left on the target");
         app.add_flag("--verify", verify_, "read the medium back before saying that it is done");
         declare_direct(app, direct_);
         declare_state_dir(app, state_dir_);
     }
 
     ExitStatus run(Output& output, std::stop_token stop) override {
-        clone::Target target({.path = target_,
-                              .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
-                              .direct = parse_direct(direct_),
-                              .state_dir = state_dir_});
+        clone::Target target(
+            {.path = target_,
+             .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
+             .unfinished = no_resume_ ? clone::Unfinished::overwrite : clone::Unfinished::resume,
+             .direct = parse_direct(direct_),
+             .state_dir = state_dir_,
+             .notice = [&output](std::string_view text) { output.note(text); }});
         target.check();
         if (const std::string overlay = target_ + ".fixup.qcow2";
             std::filesystem::exists(overlay)) {
@@ -48,23 +53,14 @@ public:
                                        target_));
         }
         const std::unique_ptr<clone::Peers> peers = link_.open(output, "send");
-        const auto open = [&](const clone::DiskFacts& source) {
-            output.note(fmt::format("receiving '{}' ({}) into '{}'", source.name,
-                                    format_bytes(source.size), target_));
-            return target.open(source);
-        };
-        const auto keep = [&](const clone::Manifest& manifest) {
-            target.check_still_there();
-            clone::write_manifest(target.manifest(), manifest);
-            target.keep();
-        };
-        const clone::CopyReport report = clone::receive_disk(
-            *peers,
-            {.program = std::string(program_and_version()),
-             .streams = link_.streams(),
-             .read_back = verify_ ? clone::ReadBack::yes : clone::ReadBack::no},
-            open, keep, [&] { return clone::open_for_verify(target_); },
-            progress_sink(output, "copying"), stop);
+        const clone::ReceiveOptions options{.program = std::string(program_and_version()),
+                                            .streams = link_.streams(),
+                                            .read_back = verify_ ? clone::ReadBack::yes
+                                                                 : clone::ReadBack::no};
+        const clone::CopyReport report = link_.run_sessions(
+            output, progress_sink(output, "copying"), [&](const clone::ProgressSink& progress) {
+                return clone::receive_disk(*peers, options, target, progress, stop);
+            });
         output.end_progress();
         print_report(output, report);
         nlohmann::json fields = to_json(report);
@@ -80,6 +76,7 @@ private:
     std::string direct_ = "auto";
     std::string state_dir_ = default_state_dir;
     bool erase_ = false;
+    bool no_resume_ = false;
     bool verify_ = false;
 };
 

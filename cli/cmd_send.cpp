@@ -29,7 +29,7 @@ public:
     ExitStatus run(Output& output, std::stop_token stop) override {
         const clone::SendOptions options{.program = std::string(program_and_version()),
                                          .streams = link_.streams(),
-                                         .level = parse_level(compress_)};
+                                         .compression = parse_compression(compress_)};
         const std::unique_ptr<clone::Disk> disk = clone::open_source(disk_, parse_direct(direct_));
         for (const clone::sysfs::Use& use : clone::sysfs::uses_of(disk_)) {
             if (use.writes) {
@@ -40,8 +40,10 @@ public:
         }
         const std::unique_ptr<clone::Peers> peers = link_.open(output, "receive");
         output.note(fmt::format("serving '{}' ({})", disk_, format_bytes(disk->facts().size)));
-        const clone::CopyReport report =
-            clone::send_disk(*disk, *peers, options, progress_sink(output, "copying"), stop);
+        const clone::CopyReport report = link_.run_sessions(
+            output, progress_sink(output, "copying"), [&](const clone::ProgressSink& progress) {
+                return clone::send_disk(*disk, *peers, options, progress, stop);
+            });
         output.end_progress();
         print_report(output, report);
         nlohmann::json fields = to_json(report);
@@ -51,12 +53,13 @@ public:
     }
 
 private:
-    static std::optional<int> parse_level(const std::string& text) {
+    static clone::Compression parse_compression(const std::string& text) {
+        using Mode = clone::Compression::Mode;
         if (text == "auto") {
-            return 1;
+            return {Mode::automatic};
         }
         if (text == "none") {
-            return std::nullopt;
+            return {Mode::none};
         }
         const bool digits = !text.empty() && text.size() <= 2 &&
                             text.find_first_not_of("0123456789") == std::string::npos;
@@ -64,7 +67,7 @@ private:
             throw usage_error(fmt::format("--compress '{}' is not auto, none or 1 to 19", text),
                               "auto is right unless it was measured otherwise");
         }
-        return std::stoi(text);
+        return {Mode::fixed, std::stoi(text)};
     }
 
     LinkOptions link_;

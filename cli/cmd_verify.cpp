@@ -34,7 +34,8 @@ public:
                         "only what 'coldspare receive' finished can be verified");
         }
         const clone::VerifyReport report =
-            clone::verify(*disk, *manifest, progress_sink(output, "reading back"), stop);
+            clone::verify(*disk, manifest->geometry, manifest->leaves,
+                          progress_sink(output, "reading back"), stop);
         output.end_progress();
         clone::require_intact(report);
         output.line(fmt::format("'{}' is the clone of '{}' made {}: {} read back in {:.1f} s",

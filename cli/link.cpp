@@ -1,7 +1,9 @@
 #include "cli/link.hpp"
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/clock.hpp"
 #include "base/text.hpp"
 
 #include <CLI/CLI.hpp>
@@ -28,7 +30,8 @@ void LinkOptions::declare(CLI::App& app) {
     app.add_option("--streams", streams_, "data connections; 0 means as many as cores, at most 4")
         ->type_name("N")
         ->check(CLI::Range(0, 16));
-    app.add_option("--retry-for", retry_for_, "keep trying to connect for this many seconds")
+    app.add_option("--retry-for", retry_for_,
+                   "after a lost connection try again for this many seconds")
         ->type_name("SECONDS")
         ->capture_default_str()
         ->check(CLI::Range(0, 86400));
@@ -102,22 +105,54 @@ std::unique_ptr<clone::Peers> LinkOptions::open(Output& output, std::string_view
                             counterpart == "receive" ? "TARGET" : "DISK"));
         }
     }
-    return clone::listening_peers(std::move(listener), protection, notice);
+    return clone::listening_peers(std::move(listener), protection, std::chrono::seconds(retry_for_),
+                                  notice);
+}
+
+clone::CopyReport LinkOptions::run_sessions(
+    Output& output, const clone::ProgressSink& progress,
+    const std::function<clone::CopyReport(const clone::ProgressSink&)>& session) const {
+    std::uint64_t furthest = 0;
+    TimePoint last_gain = Clock::now();
+    const clone::ProgressSink watched = [&](const clone::Progress& now) {
+        if (now.done > furthest) {
+            furthest = now.done;
+            last_gain = Clock::now();
+        }
+        progress(now);
+    };
+    for (;;) {
+        try {
+            return session(watched);
+        } catch (const Error& error) {
+            const bool again = error.status() == ExitStatus::incomplete &&
+                               Clock::now() - last_gain < std::chrono::seconds(retry_for_);
+            if (!again) {
+                throw;
+            }
+            output.end_progress();
+            output.warning(fmt::format("{}: trying again for {} s", error.message(), retry_for_));
+        }
+    }
 }
 
 nlohmann::json to_json(const clone::CopyReport& report) {
+    nlohmann::json unreadable = nlohmann::json::array();
+    for (const clone::Range& range : report.unreadable) {
+        unreadable.push_back({{"offset", range.offset}, {"length", range.length}});
+    }
     return {{"bytes_total", report.geometry.size},
             {"bytes_read", report.bytes_read},
             {"bytes_zero", report.bytes_zero},
-            {"bytes_same", 0},
-            {"bytes_skipped", 0},
+            {"bytes_same", report.bytes_same},
+            {"bytes_skipped", report.bytes_skipped},
             {"bytes_sent", report.bytes_sent},
             {"bytes_wire", report.bytes_wire},
             {"blocks_sent", report.blocks_sent},
             {"seconds", report.seconds},
             {"root", clone::hex(report.root)},
-            {"unreadable", nlohmann::json::array()},
-            {"resumed", false},
+            {"unreadable", unreadable},
+            {"resumed", report.resumed},
             {"verified", report.verified}};
 }
 
@@ -126,8 +161,15 @@ void print_report(Output& output, const clone::CopyReport& report) {
     const double rate =
         report.seconds > 0 ? static_cast<double>(geometry.size) / report.seconds : 0;
     output.line(fmt::format("root {}", clone::hex(report.root)));
-    output.line(fmt::format("{} zero, {} sent as {} on the wire", format_bytes(report.bytes_zero),
-                            format_bytes(report.bytes_sent), format_bytes(report.bytes_wire)));
+    std::string parts = format_bytes(report.bytes_zero) + " zero, ";
+    if (report.bytes_skipped > 0) {
+        parts += format_bytes(report.bytes_skipped) + " unused, ";
+    }
+    if (report.resumed) {
+        parts += format_bytes(report.bytes_same) + " there already, ";
+    }
+    output.line(fmt::format("{}{} sent as {} on the wire", parts, format_bytes(report.bytes_sent),
+                            format_bytes(report.bytes_wire)));
     const std::uint64_t whole = geometry.size / geometry.block_size;
     const unsigned part = geometry.size % geometry.block_size != 0 ? 1 : 0;
     output.line(fmt::format("{}+{} records in", whole, part));

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,12 @@ public:
 
     [[nodiscard]] unsigned streams() const { return streams_; }
 
+    /// Runs sessions until one ends with a report: another one after each lost connection, as long
+    /// as the copy gets on or `--retry-for` has not passed. Throws Error.
+    [[nodiscard]] clone::CopyReport
+    run_sessions(Output& output, const clone::ProgressSink& progress,
+                 const std::function<clone::CopyReport(const clone::ProgressSink&)>& session) const;
+
 private:
     [[nodiscard]] clone::Security security(Output& output, clone::AddressUse use);
 
@@ -38,7 +45,7 @@ private:
     std::string token_text_; ///< made here
     bool insecure_ = false;
     unsigned streams_ = 0;
-    unsigned retry_for_ = 30;
+    unsigned retry_for_ = 600;
 };
 
 /// The fields of the final event that `send` and `receive` share (DESIGN: send / receive).

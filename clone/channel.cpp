@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "base/handle.hpp"
 #include "clone/digest.hpp"
+#include "clone/tcp_rate.hpp"
 
 #include <fmt/format.h>
 #include <openssl/err.h>
@@ -250,7 +251,7 @@ struct Channel::Connection {
             throw interrupted();
         }
         if (deadline && Clock::now() > *deadline) {
-            throw Error(fmt::format("{} did not answer in time", peer));
+            throw Error(fmt::format("{} did not answer in time", peer), {}, ExitStatus::incomplete);
         }
     }
 
@@ -419,6 +420,16 @@ void Channel::send(std::span<const std::byte> bytes, std::stop_token stop) {
         connection_->sent += put;
         bytes = bytes.subspan(put);
     }
+}
+
+void Channel::send(std::span<const std::span<const std::byte>> pieces, std::stop_token stop) {
+    for (const std::span<const std::byte> piece : pieces) {
+        send(piece, stop);
+    }
+}
+
+std::optional<double> Channel::delivery_rate() const {
+    return tcp_delivery_rate(connection_->fd.get());
 }
 
 void Channel::receive(std::span<std::byte> into, std::stop_token stop) {

@@ -48,6 +48,9 @@ public:
     /// Sends all bytes. Throws Error if the peer is gone.
     void send(std::span<const std::byte> bytes, std::stop_token stop);
 
+    /// Sends the pieces one after the other.
+    void send(std::span<const std::span<const std::byte>> pieces, std::stop_token stop);
+
     /// Fills `into`. Throws Error if the connection ends first.
     void receive(std::span<std::byte> into, std::stop_token stop);
 
@@ -63,6 +66,10 @@ public:
     /// Bytes sent and received so far, as given to TCP without TLS's own.
     [[nodiscard]] std::uint64_t bytes_sent() const;
     [[nodiscard]] std::uint64_t bytes_received() const;
+
+    /// What the connection carries at most, in bytes a second, as TCP measured it lately; nothing
+    /// before it could (tcp_info: tcpi_delivery_rate).
+    [[nodiscard]] std::optional<double> delivery_rate() const;
 
     /// "192.0.2.7:40312".
     [[nodiscard]] const std::string& peer() const;

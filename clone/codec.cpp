@@ -22,7 +22,7 @@ struct Unpacker::Context {
     Handle<ZSTD_DCtx, ZSTD_freeDCtx> zstd{ZSTD_createDCtx()};
 };
 
-Packer::Packer(int level) : context_(std::make_unique<Context>()), level_(level) {
+Packer::Packer() : context_(std::make_unique<Context>()) {
     if (!context_->zstd) {
         throw Error("cannot compress: out of memory");
     }
@@ -31,16 +31,16 @@ Packer::~Packer() = default;
 Packer::Packer(Packer&&) noexcept = default;
 Packer& Packer::operator=(Packer&&) noexcept = default;
 
-std::size_t Packer::pack(std::span<const std::byte> raw, std::span<std::byte> into) {
+std::size_t Packer::pack(std::span<const std::byte> raw, std::span<std::byte> into, int level) {
     if (incompressible_ >= give_up_after && incompressible_ % try_every != 0) {
         ++incompressible_;
         return 0;
     }
     const std::size_t limit = raw.size() - raw.size() / 16;
     // A destination that is too small ends the attempt early: that is the answer "does not shrink".
-    const std::size_t size = ZSTD_compressCCtx(context_->zstd.get(), into.data(),
-                                               limit < into.size() ? limit : into.size(),
-                                               raw.data(), raw.size(), level_);
+    const std::size_t size =
+        ZSTD_compressCCtx(context_->zstd.get(), into.data(),
+                          limit < into.size() ? limit : into.size(), raw.data(), raw.size(), level);
     if (ZSTD_isError(size) != 0) {
         ++incompressible_;
         return 0;

@@ -14,20 +14,19 @@ enum class Codec : std::uint8_t { store = 0, zstd = 1 };
 /// 8 such blocks in a row only every eighth is tried until one shrinks again.
 class Packer {
 public:
-    /// `level` as zstd(1): 1 to 19, or negative for faster ones.
-    explicit Packer(int level);
+    Packer();
     ~Packer();
     Packer(Packer&&) noexcept;
     Packer& operator=(Packer&&) noexcept;
 
-    /// Packs `raw` into `into` (at least raw.size() bytes). Returns the bytes used, or 0 if the
-    /// block is better stored.
-    [[nodiscard]] std::size_t pack(std::span<const std::byte> raw, std::span<std::byte> into);
+    /// Packs `raw` into `into` (at least raw.size() bytes). `level` as zstd(1): 1 to 19, or
+    /// negative for faster ones. Returns the bytes used, or 0 if the block is better stored.
+    [[nodiscard]] std::size_t pack(std::span<const std::byte> raw, std::span<std::byte> into,
+                                   int level);
 
 private:
     struct Context;
     std::unique_ptr<Context> context_;
-    int level_;
     unsigned incompressible_ = 0;
 };
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <thread>
 #include <utility>
 
 namespace coldspare::clone {
@@ -15,6 +16,7 @@ namespace {
 // Also how late the end of the last worker is seen, so it is short.
 constexpr std::chrono::milliseconds turn_length{20};
 constexpr std::chrono::seconds heartbeat_every{1};
+constexpr std::size_t largest_outbox = 1 << 20;
 
 Role other(Role role) {
     return role == Role::source ? Role::target : Role::source;
@@ -23,10 +25,43 @@ Role other(Role role) {
 } // namespace
 
 void Control::send(FrameType type, std::string_view payload, std::stop_token stop) {
+    send({type, std::string(payload)}, stop);
+}
+
+void Control::send(const Message& message, std::stop_token stop) {
     channel_.set_deadline(Clock::now() + patience_);
-    send_message(channel_, type, payload, stop);
+    send_message(channel_, message, stop);
     channel_.set_deadline(std::nullopt);
     last_sent_ = Clock::now();
+}
+
+void Control::post(Message message, std::stop_token stop) {
+    for (;;) {
+        if (stop.stop_requested()) {
+            throw interrupted();
+        }
+        {
+            const std::scoped_lock lock(outbox_mutex_);
+            if (outbox_bytes_ < largest_outbox) {
+                outbox_bytes_ += message.payload.size();
+                outbox_.push_back(std::move(message));
+                return;
+            }
+        }
+        std::this_thread::sleep_for(turn_length / 4);
+    }
+}
+
+void Control::send_posted(std::stop_token stop) {
+    std::deque<Message> messages;
+    {
+        const std::scoped_lock lock(outbox_mutex_);
+        messages.swap(outbox_);
+        outbox_bytes_ = 0;
+    }
+    for (const Message& message : messages) {
+        send(message, stop);
+    }
 }
 
 void Control::heartbeat(std::stop_token stop) {
@@ -44,9 +79,11 @@ std::optional<Message> Control::turn(std::stop_token stop) {
     if (early_) {
         return std::exchange(early_, std::nullopt);
     }
+    send_posted(stop);
     heartbeat(stop);
     if (!channel_.readable(turn_length)) {
         if (Clock::now() - last_heard_ > patience_) {
+            silent_ = true;
             throw Error(fmt::format("nothing was heard from {} for {} s", channel_.peer(),
                                     patience_.count()),
                         "is the other machine up, and the network?");
@@ -103,11 +140,19 @@ CopyReport Control::report(const Geometry& geometry, const Sha256& root,
     }
     return {.geometry = geometry,
             .root = root,
+            .bytes_read = counters_->bytes_read,
             .bytes_zero = counters_->bytes_zero,
+            .bytes_same = counters_->bytes_same,
+            .bytes_skipped = counters_->bytes_skipped,
             .bytes_sent = counters_->bytes_sent,
             .bytes_wire = wire,
             .blocks_sent = counters_->blocks_sent,
             .seconds = Seconds(Clock::now() - started_).count()};
+}
+
+bool Control::lost(const std::vector<Channel>& streams) const {
+    return !peer_gave_up_ &&
+           (silent_ || channel_.broken() || std::ranges::any_of(streams, &Channel::broken));
 }
 
 void Control::give_up(const Error& error, const std::vector<Channel>& streams,
@@ -115,9 +160,11 @@ void Control::give_up(const Error& error, const std::vector<Channel>& streams,
     if (peer_gave_up_) {
         throw error;
     }
-    const bool broken = std::ranges::any_of(streams, &Channel::broken);
-    if (broken && error.status() != ExitStatus::interrupted) {
+    if (lost(streams) && error.status() != ExitStatus::interrupted) {
         wait_for_peers_reason(stop);
+        tell(error);
+        throw Error(error.message(), "run the same command again: the copy goes on where it was",
+                    ExitStatus::incomplete);
     }
     tell(error);
     throw error;
@@ -183,7 +230,6 @@ void open_streams(Peers& peers, const PlanMessage& plan, Role ours, Control& con
             }
         },
         stop);
-    peers.close();
 }
 
 } // namespace coldspare::clone

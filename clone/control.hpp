@@ -4,7 +4,10 @@
 #include "clone/peers.hpp"
 #include "clone/progress.hpp"
 
+#include <cstddef>
+#include <deque>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -20,6 +23,10 @@ public:
         : channel_(std::move(channel)), ours_(ours), streams_(streams), counters_(&counters) {}
 
     void send(FrameType type, std::string_view payload, std::stop_token stop);
+
+    /// Leaves a message for the thread that has the turns; any thread may. Blocks while a MiB
+    /// waits.
+    void post(Message message, std::stop_token stop);
 
     /// Blocks until the frame `type` comes, sending heartbeats. Any other frame but PROGRESS is an
     /// Error, and so are 60 s of silence.
@@ -50,10 +57,15 @@ public:
     /// The next turn() returns this message again.
     void put_back(Message message) { early_ = std::move(message); }
 
+    /// Whether the peer was lost, rather than that one of the two gave up: worth another try.
+    [[nodiscard]] bool lost(const std::vector<Channel>& streams) const;
+
     [[nodiscard]] Channel& channel() { return channel_; }
 
 private:
+    void send(const Message& message, std::stop_token stop);
     void heartbeat(std::stop_token stop);
+    void send_posted(std::stop_token stop);
     void tell(const Error& error);
     void wait_for_peers_reason(std::stop_token stop);
 
@@ -62,7 +74,11 @@ private:
     unsigned streams_;
     const Counters* counters_;
     ProgressMessage theirs_;
-    std::optional<Message> early_;      ///< put back
+    std::optional<Message> early_; ///< put back
+    std::mutex outbox_mutex_;
+    std::deque<Message> outbox_; ///< posted
+    std::size_t outbox_bytes_ = 0;
+    bool silent_ = false;               ///< the peer was not heard for too long
     std::chrono::seconds patience_{60}; ///< with silence, and with a frame that does not end
     bool peer_gave_up_ = false;         ///< its ERROR came and was thrown
     TimePoint started_ = Clock::now();

@@ -32,6 +32,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t zero_chunk = 1 << 20;
+constexpr std::string_view failing_source =
+    "the disk may be failing: save it with ddrescue, and clone the image that makes";
+constexpr std::string_view failing_target = "the target may be full or failing: choose another";
 
 struct stat stat_of(const fs::path& path) {
     struct stat status {};
@@ -86,9 +89,7 @@ public:
                 throw Error("cannot read: the disk ends early");
             }
         } catch (Error& error) {
-            throw at(
-                error, "reading", offset,
-                "the disk may be failing: save it with ddrescue, and clone the image that makes");
+            throw at(error, "reading", offset, failing_source);
         }
     }
 
@@ -102,7 +103,7 @@ public:
                 write_at(buffered_.get(), offset + aligned, bytes.subspan(aligned));
             }
         } catch (Error& error) {
-            throw at(error, "writing", offset, "the target may be full or failing: choose another");
+            throw at(error, "writing", offset, failing_target);
         }
     }
 
@@ -115,7 +116,7 @@ public:
                 zero_by_writing(offset, length);
             }
         } catch (Error& error) {
-            throw at(error, "zeroing", offset, "the target may be full or failing: choose another");
+            throw at(error, "zeroing", offset, failing_target);
         }
     }
 
@@ -125,6 +126,38 @@ public:
                                "data written since the last flush may be lost: check the target, "
                                "then copy again");
         }
+    }
+
+    [[nodiscard]] Extent extent_at(std::uint64_t offset) override {
+        const Extent unknown{facts_.size - offset, false};
+        if (facts_.kind == DiskKind::block) {
+            return unknown;
+        }
+        const auto from = static_cast<off_t>(offset);
+        const off_t data = ::lseek(buffered_.get(), from, SEEK_DATA);
+        if (data < 0) {
+            // ENXIO: a hole up to the end. Anything else: the file system cannot tell.
+            return errno == ENXIO ? Extent{unknown.length, true} : unknown;
+        }
+        const off_t end = data > from ? data : ::lseek(buffered_.get(), from, SEEK_HOLE);
+        // The file may have grown or shrunk since it was opened: what counts is the disk's size.
+        const auto length = static_cast<std::uint64_t>(std::max<off_t>(end - from, 0));
+        return length == 0 ? unknown : Extent{std::min(length, unknown.length), data > from};
+    }
+
+    [[nodiscard]] std::unique_ptr<DiskQueue> open_queue(unsigned depth) override {
+        std::unique_ptr<DiskQueue> queue;
+        if (direct_) {
+            queue = make_uring_queue(direct_.get(), depth, *this,
+                                     [this](Transfer transfer, std::uint64_t offset, int error) {
+                                         return transfer == Transfer::read
+                                                    ? at(system_error("cannot read", error),
+                                                         "reading", offset, failing_source)
+                                                    : at(system_error("cannot write", error),
+                                                         "writing", offset, failing_target);
+                                     });
+        }
+        return queue ? std::move(queue) : Disk::open_queue(depth);
     }
 
 private:

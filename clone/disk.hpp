@@ -1,5 +1,7 @@
 #pragma once
 
+#include "clone/disk_queue.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -32,6 +34,12 @@ struct DiskFacts {
 /// Whether a byte of one is a byte of the other, as far as origins tell.
 [[nodiscard]] bool overlap(const DiskFacts& one, const DiskFacts& other);
 
+/// What is known of the bytes from some offset on, without reading them.
+struct Extent {
+    std::uint64_t length = 0;
+    bool zero = false; ///< a hole of an image: reads as zeros
+};
+
 /// A disk, an image, or a stand-in for one. Calls block and may come from several threads at once;
 /// ranges lie inside [0, size). Buffers come from AlignedBuffer and offsets are multiples of
 /// io_alignment; only the last range of a disk may have an odd length. Throws Error with offset.
@@ -47,6 +55,14 @@ public:
     /// fdatasync(2): returns when all that was written is on the medium. An Error is final: what
     /// was written since the last flush is unknown, and asking again proves nothing.
     virtual void flush() = 0;
+    /// What is known of [offset, offset + length), for a length of at least 1 that it chooses.
+    [[nodiscard]] virtual Extent extent_at(std::uint64_t offset) {
+        return {facts().size - offset, false};
+    }
+    /// A queue for one worker, which outlives nothing of the disk.
+    [[nodiscard]] virtual std::unique_ptr<DiskQueue> open_queue(unsigned /*depth*/) {
+        return std::make_unique<SynchronousQueue>(*this);
+    }
 };
 
 /// Whether I/O passes by the page cache.

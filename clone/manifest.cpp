@@ -49,6 +49,40 @@ std::uint64_t number_of(const json& object, const char* name, std::uint64_t limi
     return found->get<std::uint64_t>();
 }
 
+// A disk with more is hardly a copy; the map file has them all.
+constexpr std::size_t most_unreadable = 1000;
+
+json ranges_to_json(const std::vector<Range>& ranges) {
+    json list = json::array();
+    for (const Range& range : ranges) {
+        if (list.size() == most_unreadable) {
+            break;
+        }
+        list.push_back({range.offset, range.length});
+    }
+    return list;
+}
+
+std::vector<Range> ranges_from_json(const json& object, const char* name, std::uint64_t size) {
+    std::vector<Range> ranges;
+    const auto found = object.find(name);
+    if (found == object.end()) {
+        return ranges; // Written before this was remembered.
+    }
+    const auto is_number = [](const json& value) { return value.is_number_unsigned(); };
+    if (!found->is_array() || found->size() > most_unreadable) {
+        throw damaged(fmt::format("'{}' is not a list of up to {}", name, most_unreadable));
+    }
+    for (const json& item : *found) {
+        if (!item.is_array() || item.size() != 2 || !std::ranges::all_of(item, is_number) ||
+            !inside({item[0].get<std::uint64_t>(), item[1].get<std::uint64_t>()}, size)) {
+            throw damaged(fmt::format("'{}' has an impossible range", name));
+        }
+        ranges.push_back({item[0].get<std::uint64_t>(), item[1].get<std::uint64_t>()});
+    }
+    return ranges;
+}
+
 json describe(const Manifest& manifest) {
     return {{"created", manifest.created},
             {"program", manifest.program},
@@ -60,7 +94,8 @@ json describe(const Manifest& manifest) {
               {"model", manifest.source_model},
               {"serial", manifest.source_serial},
               {"wwn", manifest.source_wwn},
-              {"logical_sector", manifest.logical_sector}}}};
+              {"logical_sector", manifest.logical_sector}}},
+            {"unreadable", ranges_to_json(manifest.unreadable)}};
 }
 
 Manifest read_description(std::string_view text) {
@@ -85,6 +120,7 @@ Manifest read_description(std::string_view text) {
     manifest.source_wwn = text_of(source, "wwn");
     manifest.logical_sector =
         static_cast<std::uint32_t>(number_of(source, "logical_sector", 1U << 20));
+    manifest.unreadable = ranges_from_json(object, "unreadable", manifest.geometry.size);
     const std::optional<std::string> root = from_hex(text_of(object, "root"));
     if (!root || root->size() != digest_bytes) {
         throw damaged("'root' is not a digest");
@@ -171,9 +207,12 @@ Manifest parse_manifest(std::string_view content) {
     return manifest;
 }
 
-fs::path manifest_path(const fs::path& target, const fs::path& state_dir) {
+namespace {
+
+/// Beside an image; for a device in the state directory, under a name that stays with the disk.
+fs::path path_for(const fs::path& target, const fs::path& state_dir, std::string_view suffix) {
     if (!fs::is_block_file(target)) {
-        return target.string() + ".manifest";
+        return fmt::format("{}{}", target.string(), suffix);
     }
     const DiskFacts facts = read_disk_facts(target);
     std::string name = !facts.wwn.empty()      ? facts.wwn
@@ -191,19 +230,21 @@ fs::path manifest_path(const fs::path& target, const fs::path& state_dir) {
                            (c >= 'A' && c <= 'Z') || c == '-' || c == '.';
         c = plain ? c : '_';
     }
-    return state_dir / "manifests" / (name + ".manifest");
+    return state_dir / "manifests" / fmt::format("{}{}", name, suffix);
+}
+
+} // namespace
+
+fs::path manifest_path(const fs::path& target, const fs::path& state_dir) {
+    return path_for(target, state_dir, ".manifest");
+}
+
+fs::path journal_path(const fs::path& target, const fs::path& state_dir) {
+    return path_for(target, state_dir, ".journal");
 }
 
 void write_manifest(const fs::path& path, const Manifest& manifest) {
-    if (path.has_parent_path()) {
-        std::error_code failed;
-        fs::create_directories(path.parent_path(), failed);
-        if (failed) {
-            throw Error(fmt::format("cannot make the directory '{}': {}",
-                                    path.parent_path().string(), failed.message()),
-                        "choose another with --state-dir");
-        }
-    }
+    make_parent_directories(path);
     write_file_atomically(path, Encoded(manifest).pieces());
 }
 

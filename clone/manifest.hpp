@@ -3,6 +3,7 @@
 #include "clone/blocks.hpp"
 #include "clone/digest.hpp"
 #include "clone/disk.hpp"
+#include "clone/range.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -25,6 +26,7 @@ struct Manifest {
     std::string source_serial;
     std::string source_wwn;
     std::uint32_t logical_sector = 0; ///< the source's; 0 if unknown
+    std::vector<Range> unreadable;    ///< what the source could not read; at most 1000 are kept
     std::vector<Leaf> leaves;
 };
 
@@ -37,6 +39,10 @@ struct Manifest {
 /// `state_dir`/manifests, named by WWN, serial number or, failing both, the kernel's name.
 [[nodiscard]] std::filesystem::path manifest_path(const std::filesystem::path& target,
                                                   const std::filesystem::path& state_dir);
+
+/// Where the journal of an unfinished copy stands: beside the manifest.
+[[nodiscard]] std::filesystem::path journal_path(const std::filesystem::path& target,
+                                                 const std::filesystem::path& state_dir);
 
 /// Writes it durably; makes the directory if needed. Throws Error.
 void write_manifest(const std::filesystem::path& path, const Manifest& manifest);

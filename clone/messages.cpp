@@ -1,6 +1,7 @@
 #include "clone/messages.hpp"
 
 #include "base/text.hpp"
+#include "clone/little_endian.hpp"
 #include "clone/wire.hpp"
 
 #include <fmt/format.h>
@@ -255,18 +256,29 @@ DiskMessage parse_disk(std::string_view payload) {
     return disk;
 }
 
+namespace {
+
+std::string_view word(CopyMode mode) {
+    return mode == CopyMode::full ? "full" : "resume";
+}
+
+} // namespace
+
 std::string encode(const PlanMessage& plan) {
     return dump({{"session", plan.session},
                  {"streams", plan.streams},
-                 {"disks", {{{"disk", 0}, {"mode", "full"}}}}});
+                 {"disks", {{{"disk", 0}, {"mode", word(plan.mode)}}}}});
 }
 
 PlanMessage parse_plan(std::string_view payload) {
     const Fields fields("PLAN", payload);
-    if (const std::string mode = only_disk(fields).text("mode"); mode != "full") {
-        throw broken("PLAN", fmt::format("mode '{}' was not agreed on", printable(mode)));
-    }
     PlanMessage plan;
+    const std::string mode = only_disk(fields).text("mode");
+    if (mode == word(CopyMode::resume)) {
+        plan.mode = CopyMode::resume;
+    } else if (mode != word(CopyMode::full)) {
+        throw broken("PLAN", fmt::format("mode '{}' is not known", printable(mode)));
+    }
     plan.session = fields.hex_text("session", 32);
     plan.streams = fields.small("streams", most_streams);
     if (plan.streams == 0) {
@@ -300,6 +312,21 @@ RootMessage parse_root(std::string_view payload) {
             disk.has("blocks_sent") ? disk.number("blocks_sent", UINT64_MAX) : 0};
 }
 
+std::string encode(const DurableMessage& durable) {
+    std::string payload;
+    append_little_endian(payload, durable.epoch);
+    append_little_endian(payload, durable.bytes);
+    return payload;
+}
+
+DurableMessage parse_durable(std::string_view payload) {
+    if (payload.size() != 2 * sizeof(std::uint64_t)) {
+        throw broken("DURABLE", "not two numbers");
+    }
+    return {read_little_endian<std::uint64_t>(payload, 0),
+            read_little_endian<std::uint64_t>(payload, sizeof(std::uint64_t))};
+}
+
 namespace {
 
 /// `text` within the limit of a text field, cut between two characters.
@@ -327,10 +354,16 @@ Error parse_error(std::string_view payload, std::string_view from) {
     try {
         const Fields fields("ERROR", payload);
         const ExitStatus status = status_from_word(fields.text("status"));
-        // The other side's Ctrl-C or lock is not ours: for us the session failed.
-        const bool shared = status == ExitStatus::refused;
-        return Error(fmt::format("the {} reports: {}", from, printable(fields.text("message"))),
-                     printable(fields.text("hint")), shared ? status : ExitStatus::failed);
+        // The other side's lock is not ours: for us the session failed. Its Ctrl-C is: both can be
+        // started again.
+        const std::string message =
+            fmt::format("the {} reports: {}", from, printable(fields.text("message")));
+        if (status == ExitStatus::interrupted) {
+            return Error(message, "run the same commands again: the copy goes on where it was",
+                         ExitStatus::interrupted);
+        }
+        const bool shared = status == ExitStatus::refused || status == ExitStatus::incomplete;
+        return Error(message, printable(fields.text("hint")), shared ? status : ExitStatus::failed);
     } catch (const Error&) {
         return Error(fmt::format("the {} gave up without a readable reason", from));
     }

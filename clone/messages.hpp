@@ -54,9 +54,15 @@ struct DiskMessage {
 [[nodiscard]] std::string encode(const DiskMessage& disk);
 [[nodiscard]] DiskMessage parse_disk(std::string_view payload);
 
+enum class CopyMode {
+    full,
+    resume, ///< the target tells what it has, and the rest travels
+};
+
 struct PlanMessage {
     std::string session;
     unsigned streams = 1;
+    CopyMode mode = CopyMode::full;
 };
 
 [[nodiscard]] std::string encode(const PlanMessage& plan);
@@ -79,6 +85,15 @@ struct RootMessage {
 
 [[nodiscard]] std::string encode(const RootMessage& root);
 [[nodiscard]] RootMessage parse_root(std::string_view payload);
+
+/// DURABLE. Its payload is binary: both numbers as u64, little-endian.
+struct DurableMessage {
+    std::uint64_t epoch = 0; ///< counted from 1 in each session
+    std::uint64_t bytes = 0; ///< of the disk, that are on the target's medium
+};
+
+[[nodiscard]] std::string encode(const DurableMessage& durable);
+[[nodiscard]] DurableMessage parse_durable(std::string_view payload);
 
 [[nodiscard]] std::string encode(const Error& error);
 /// The peer's ERROR as ours: "the source reports: ...". Never throws for odd content.

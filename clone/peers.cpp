@@ -22,21 +22,26 @@ namespace {
 constexpr std::chrono::seconds hello_deadline{10};
 constexpr std::chrono::seconds data_deadline{30};
 constexpr std::size_t most_pending = 32;
+// Of those who said HELLO during a session; the oldest have long given up.
+constexpr std::size_t most_waiting = 32;
 
 } // namespace
 
-void send_message(Channel& channel, FrameType type, std::string_view payload,
-                  std::stop_token stop) {
-    FrameHeader header;
-    header.type = type;
-    header.wire_length = static_cast<std::uint32_t>(payload.size());
+FrameHeader Message::header() const {
+    FrameHeader header{.type = type,
+                       .offset = range.offset,
+                       .raw_length = static_cast<std::uint32_t>(range.length),
+                       .wire_length = static_cast<std::uint32_t>(payload.size())};
     if (!payload.empty()) {
         header.hash = hash_block(as_byte_span(payload));
     }
-    const auto bytes = encode(header);
-    std::string frame(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    frame += payload;
-    channel.send(as_byte_span(frame), stop);
+    return header;
+}
+
+void send_message(Channel& channel, const Message& message, std::stop_token stop) {
+    const auto header = encode(message.header());
+    const std::array<std::span<const std::byte>, 2> pieces{header, as_byte_span(message.payload)};
+    channel.send(pieces, stop);
 }
 
 Message receive_message(Channel& channel, std::stop_token stop) {
@@ -45,7 +50,7 @@ Message receive_message(Channel& channel, std::stop_token stop) {
         channel.receive(bytes, stop);
         const FrameHeader header = decode(bytes);
         check_control_frame(header);
-        Message message{header.type, std::string(header.wire_length, '\0')};
+        Message message{header.type, std::string(header.wire_length, '\0'), header.range()};
         channel.receive(std::as_writable_bytes(std::span(message.payload)), stop);
         if (!message.payload.empty() && hash_block(as_byte_span(message.payload)) != header.hash) {
             throw Error(fmt::format("a {} frame was damaged on the way", frame_name(header.type)),
@@ -80,11 +85,27 @@ public:
           notice_(std::move(notice)) {}
 
     Control open_control(const Hello& ours, std::stop_token stop) override {
-        Channel channel = connect_patiently(stop);
-        channel.secure(security_, stop);
-        Hello theirs = exchange(channel, ours, stop);
-        const Agreement agreement = agree(ours, theirs);
-        return {std::move(channel), agreement, std::move(theirs)};
+        const TimePoint give_up = Clock::now() + retry_for_;
+        for (;;) {
+            try {
+                Channel channel = connect_patiently(give_up, stop);
+                channel.secure(security_, stop);
+                Hello theirs = exchange(channel, ours, stop);
+                const Agreement agreement = agree(ours, theirs);
+                met_ = true;
+                return {std::move(channel), agreement, std::move(theirs)};
+            } catch (const Error& error) {
+                if (!worth_another_try(error)) {
+                    throw;
+                }
+                if (Clock::now() >= give_up) {
+                    throw Error(error.message(),
+                                "run the same command again: the copy goes on where it was",
+                                ExitStatus::incomplete);
+                }
+            }
+            pause(std::chrono::seconds(1), stop);
+        }
     }
 
     Channel open_data(const Hello& ours, std::stop_token stop) override {
@@ -94,9 +115,24 @@ public:
         return channel;
     }
 
-    void close() override {}
-
 private:
+    /// Whoever was there before may be half gone, or busy with the end of a session that it has not
+    /// given up yet; but what is wrong at the first meeting is wrong for good.
+    [[nodiscard]] bool worth_another_try(const Error& error) const {
+        return error.status() == ExitStatus::incomplete ||
+               (met_ && error.status() == ExitStatus::failed);
+    }
+
+    static void pause(std::chrono::milliseconds length, const std::stop_token& stop) {
+        const TimePoint end = Clock::now() + length;
+        while (Clock::now() < end) {
+            if (stop.stop_requested()) {
+                throw interrupted();
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        }
+    }
+
     Hello exchange(Channel& channel, const Hello& ours, std::stop_token stop) const {
         channel.set_deadline(Clock::now() + hello_deadline);
         try {
@@ -115,13 +151,8 @@ private:
         }
     }
 
-    /// Only the TCP part is repeated: a token that was turned away once is wrong for good.
-    Channel connect_patiently(std::stop_token stop) {
-        const TimePoint give_up = Clock::now() + retry_for_;
+    Channel connect_patiently(TimePoint give_up, std::stop_token stop) {
         for (bool told = false;; told = true) {
-            if (stop.stop_requested()) {
-                throw interrupted();
-            }
             try {
                 return Channel::connect(address_, stop);
             } catch (const Error& error) {
@@ -132,9 +163,7 @@ private:
                     notice_(fmt::format("waiting for {} to listen", address_.text()));
                 }
             }
-            for (int i = 0; i < 5 && !stop.stop_requested(); ++i) {
-                std::this_thread::sleep_for(std::chrono::milliseconds(50));
-            }
+            pause(std::chrono::milliseconds(250), stop);
         }
     }
 
@@ -142,41 +171,49 @@ private:
     Security security_;
     std::chrono::seconds retry_for_;
     Notice notice_;
+    bool met_ = false; ///< there was a session
 };
 
 /// Accepts in one thread; each newcomer shakes hands in a thread of its own, so that a silent one
 /// holds up nobody. Who has said HELLO waits in a queue.
 class ListeningPeers : public Peers {
 public:
-    ListeningPeers(Listener listener, Security security, Notice notice)
-        : listener_(std::move(listener)), security_(security), notice_(std::move(notice)),
+    ListeningPeers(Listener listener, Security security, std::chrono::seconds retry_for,
+                   Notice notice)
+        : listener_(std::move(listener)), security_(std::move(security)), retry_for_(retry_for),
+          notice_(std::move(notice)),
           acceptor_([this](std::stop_token stop) { accept_all(stop); }) {}
 
-    ~ListeningPeers() override { close(); }
-
-    void close() override {
+    ~ListeningPeers() override {
         acceptor_.request_stop();
-        if (acceptor_.joinable()) {
-            acceptor_.join();
-        }
+        acceptor_.join();
         for (const auto& newcomer : newcomers_) {
             newcomer->thread.request_stop();
         }
         newcomers_.clear();
-        const std::scoped_lock lock(mutex_);
-        visitors_.clear();
-        listener_.reset();
     }
+    ListeningPeers(const ListeningPeers&) = delete;
+    ListeningPeers& operator=(const ListeningPeers&) = delete;
 
     Control open_control(const Hello& ours, std::stop_token stop) override {
+        std::optional<TimePoint> give_up;
+        if (met_) {
+            give_up = Clock::now() + retry_for_;
+        }
         for (;;) {
-            Visitor visitor = next(stop);
+            Visitor visitor =
+                next(stop, give_up,
+                     Error(fmt::format("the other side did not come back within {} s",
+                                       retry_for_.count()),
+                           "run the same command again: the copy goes on where it was",
+                           ExitStatus::incomplete));
             try {
                 if (visitor.hello.kind != ConnectionKind::control) {
                     throw Error("it belongs to no session of ours");
                 }
                 const Agreement agreement = agree(ours, visitor.hello);
                 send_message(visitor.channel, FrameType::hello, encode(ours), stop);
+                met_ = true;
                 return {std::move(visitor.channel), agreement, std::move(visitor.hello)};
             } catch (const Error& error) {
                 turn_away(visitor.channel, error, stop);
@@ -187,7 +224,9 @@ public:
     Channel open_data(const Hello& ours, std::stop_token stop) override {
         const TimePoint give_up = Clock::now() + data_deadline;
         for (;;) {
-            Visitor visitor = next(stop, give_up);
+            Visitor visitor = next(stop, give_up,
+                                   Error("the peer did not open its data connections in time",
+                                         "does a firewall limit the number of connections?"));
             const Hello& theirs = visitor.hello;
             // The connecting side opens its streams one after the other, so they come in order.
             if (theirs.kind == ConnectionKind::data && theirs.session == ours.session &&
@@ -205,15 +244,15 @@ private:
         Hello hello;
     };
 
-    Visitor next(std::stop_token stop, std::optional<TimePoint> give_up = std::nullopt) {
+    /// The next one that said HELLO; throws `too_late` after `give_up`.
+    Visitor next(std::stop_token stop, std::optional<TimePoint> give_up, const Error& too_late) {
         std::unique_lock lock(mutex_);
         while (visitors_.empty()) {
             if (stop.stop_requested()) {
                 throw interrupted();
             }
             if (give_up && Clock::now() > *give_up) {
-                throw Error("the peer did not open its data connections in time",
-                            "does a firewall limit the number of connections?");
+                throw too_late;
             }
             arrived_.wait_for(lock, std::chrono::milliseconds(200));
         }
@@ -240,7 +279,7 @@ private:
                     std::this_thread::sleep_for(std::chrono::milliseconds(50));
                     continue;
                 }
-                if (std::optional<Listener::Pending> pending = listener_->accept(stop)) {
+                if (std::optional<Listener::Pending> pending = listener_.accept(stop)) {
                     newcomers_.push_back(std::make_unique<Newcomer>(*this, std::move(*pending)));
                 }
             }
@@ -270,6 +309,9 @@ private:
             {
                 const std::scoped_lock lock(mutex_);
                 visitors_.push_back({std::move(channel), std::move(hello)});
+                if (visitors_.size() > most_waiting) {
+                    visitors_.pop_front();
+                }
             }
             arrived_.notify_all();
         } catch (const Error& error) {
@@ -290,9 +332,11 @@ private:
         std::jthread thread;
     };
 
-    std::optional<Listener> listener_;
+    Listener listener_;
     Security security_;
+    std::chrono::seconds retry_for_;
     Notice notice_;
+    bool met_ = false; ///< there was a session
     std::mutex mutex_;
     std::condition_variable arrived_;
     std::deque<Visitor> visitors_;
@@ -309,8 +353,10 @@ std::unique_ptr<Peers> connecting_peers(Address address, Security security,
                                              std::move(notice));
 }
 
-std::unique_ptr<Peers> listening_peers(Listener listener, Security security, Notice notice) {
-    return std::make_unique<ListeningPeers>(std::move(listener), security, std::move(notice));
+std::unique_ptr<Peers> listening_peers(Listener listener, Security security,
+                                       std::chrono::seconds retry_for, Notice notice) {
+    return std::make_unique<ListeningPeers>(std::move(listener), std::move(security), retry_for,
+                                            std::move(notice));
 }
 
 } // namespace coldspare::clone

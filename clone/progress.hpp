@@ -2,12 +2,14 @@
 
 #include "clone/blocks.hpp"
 #include "clone/digest.hpp"
+#include "clone/range.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <vector>
 
 namespace coldspare::clone {
 
@@ -24,12 +26,15 @@ using ProgressSink = std::function<void(const Progress&)>;
 
 /// What the workers of one side count together.
 struct Counters {
-    std::atomic<std::uint64_t> bytes_done{0};  ///< source: read and handed over; target: written
-    std::atomic<std::uint64_t> bytes_zero{0};  ///< in blocks that are zero
-    std::atomic<std::uint64_t> bytes_sent{0};  ///< raw bytes of blocks that travelled
-    std::atomic<std::uint64_t> blocks_sent{0}; ///< blocks that travelled as DATA
-    std::atomic<std::uint64_t> io_ns{0};       ///< workers' time spent waiting for the disk
-    std::atomic<std::uint64_t> net_ns{0};      ///< workers' time spent waiting for the network
+    std::atomic<std::uint64_t> bytes_done{0};    ///< source: handed over; target: durable
+    std::atomic<std::uint64_t> bytes_read{0};    ///< source: from its disk
+    std::atomic<std::uint64_t> bytes_zero{0};    ///< in blocks that are zero
+    std::atomic<std::uint64_t> bytes_same{0};    ///< in blocks that the target had already
+    std::atomic<std::uint64_t> bytes_skipped{0}; ///< source: that no file system uses, not read
+    std::atomic<std::uint64_t> bytes_sent{0};    ///< raw bytes of blocks that travelled
+    std::atomic<std::uint64_t> blocks_sent{0};   ///< blocks that travelled as DATA
+    std::atomic<std::uint64_t> io_ns{0};         ///< workers' time spent waiting for the disk
+    std::atomic<std::uint64_t> net_ns{0};        ///< workers' time spent waiting for the network
 };
 
 /// Adds the time of its life to a counter.
@@ -73,10 +78,14 @@ struct CopyReport {
     Sha256 root{};
     std::uint64_t bytes_read = 0; ///< source: from the disk; target: 0
     std::uint64_t bytes_zero = 0;
-    std::uint64_t bytes_sent = 0; ///< in blocks that travelled as data
-    std::uint64_t bytes_wire = 0; ///< on all connections, both ways, before TLS's own
+    std::uint64_t bytes_same = 0;    ///< in blocks that the target had from an interrupted run
+    std::uint64_t bytes_skipped = 0; ///< source: not read, because no file system uses them
+    std::uint64_t bytes_sent = 0;    ///< in blocks that travelled as data
+    std::uint64_t bytes_wire = 0;    ///< on all connections, both ways, before TLS's own
     std::uint64_t blocks_sent = 0;
+    std::vector<Range> unreadable; ///< what the source could not read; zeros on the target
     double seconds = 0;
+    bool resumed = false;  ///< an interrupted run was finished
     bool verified = false; ///< target: the medium was read back and is right
 };
 

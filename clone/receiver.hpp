@@ -5,37 +5,65 @@
 #include "clone/peers.hpp"
 #include "clone/progress.hpp"
 
-#include <functional>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace coldspare::clone {
 
+/// Where a copy is put, and what is remembered of it: the target's disk, its journal and its
+/// manifest. In the order of a session: open, begin, record for each epoch, then open_medium and
+/// keep. After a lost connection the next session starts with open again.
+class Destination {
+public:
+    virtual ~Destination() = default;
+
+    struct Opened {
+        std::unique_ptr<Disk> disk;
+        std::vector<Range> durable; ///< of an interrupted run: worth reading, never to be believed
+    };
+    /// The source has told what it has, and nothing is planned: decides whether the target may be
+    /// written. An Error (a refusal) goes to both sides.
+    [[nodiscard]] virtual Opened open(const DiskFacts& source, const Geometry& geometry) = 0;
+
+    /// Both sides have agreed; the first write comes next. From here on the target is marked as
+    /// unfinished.
+    virtual void begin() = 0;
+
+    /// These ranges are on the medium: remembers them durably.
+    virtual void record(std::span<const Range> durable) = 0;
+
+    /// The finished target, for reading its medium back.
+    [[nodiscard]] virtual std::unique_ptr<Disk> open_medium() = 0;
+
+    /// Every block is on the medium and checked, and the source is not told yet: makes the manifest
+    /// durable.
+    virtual void keep(const Manifest& manifest) = 0;
+};
+
 enum class ReadBack { no, yes };
+
+/// When what was written is made durable: whatever comes first.
+struct EpochLength {
+    std::chrono::milliseconds time{2000};
+    std::uint64_t bytes = std::uint64_t{2} << 30;
+};
 
 struct ReceiveOptions {
     std::string program;
     unsigned streams = 0; ///< as in SendOptions
     ReadBack read_back = ReadBack::no;
+    EpochLength epoch;
 };
 
-/// Called once, when the source has told what it has and before anything is planned: decides
-/// whether the target may be written, and opens it. An Error (a refusal) goes to both sides.
-using TargetOpener = std::function<std::unique_ptr<Disk>(const DiskFacts& source)>;
-
-/// Called when every block is on the medium and checked, and before the source is told: makes the
-/// manifest durable.
-using ManifestKeeper = std::function<void(const Manifest&)>;
-
-/// Opens the finished target for reading back (ReadBack::yes).
-using VerifyOpener = std::function<std::unique_ptr<Disk>()>;
-
 /// Receives one disk. When it returns, all bytes were flushed without an error, the root is the
-/// source's, and the manifest is in place. Blocks. Throws Error.
+/// source's, and the manifest is in place. Blocks. Throws Error, with status 3 if the connection
+/// was lost: the next session goes on where this one was.
 [[nodiscard]] CopyReport receive_disk(Peers& peers, const ReceiveOptions& options,
-                                      const TargetOpener& open_target, const ManifestKeeper& keep,
-                                      const VerifyOpener& open_for_verify,
-                                      const ProgressSink& progress, std::stop_token stop);
+                                      Destination& destination, const ProgressSink& progress,
+                                      std::stop_token stop);
 
 } // namespace coldspare::clone

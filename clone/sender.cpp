@@ -1,198 +1,125 @@
 // The source's side of a session. Workers share the cursor and the counters and nothing else; each
 // carries a piece of 1 MiB from the read to the send, block by block while the block is in its
-// core's cache:
+// core's cache (source_worker.cpp):
 //
-//     cursor ▶ disk.read ▶ per block: zero? ▶ hash ▶ pack ▶ frame ▶ channel.send
+//     cursor ▶ queue.read ▶ per block: zero? ▶ hash ▶ had already? ▶ pack ▶ frame ▶ channel.send
 //
-// The control connection is served by one more worker: heartbeats, progress, and the peer's ERROR.
+// The control connection is served by one more worker: heartbeats, progress, what the target tells
+// of the blocks it has, and the peer's ERROR.
 #include "clone/sender.hpp"
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/files.hpp"
 #include "base/workers.hpp"
-#include "clone/buffer.hpp"
-#include "clone/codec.hpp"
 #include "clone/control.hpp"
-#include "clone/range.hpp"
 #include "clone/wire.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cstring>
 #include <thread>
 
 namespace coldspare::clone {
 
 namespace {
 
-constexpr std::uint64_t piece_size = 1 << 20;
+Error out_of_turn(const Message& message, std::string_view when) {
+    return Error(fmt::format("the peer broke the protocol: {} {}", frame_name(message.type), when),
+                 "run the same version of coldspare on both sides");
+}
 
-/// What all workers of the session see.
-struct Session {
-    Disk& disk;
-    Geometry geometry;
-    bool zstd;
-    int level;
-    RangeCursor cursor;
-    std::vector<Leaf> leaves; ///< each element is written by the one worker that read the block
-    Counters counters;
-    std::atomic<unsigned> running{0};
-
-    Session(Disk& source, const SendOptions& options)
-        : disk(source), geometry{source.facts().size, options.block_size}, zstd(false),
-          level(options.level.value_or(0)),
-          cursor(geometry.size, std::max<std::uint64_t>(piece_size, options.block_size)),
-          leaves(geometry.block_count()) {}
-};
-
-/// One worker: its own connection, buffers and compression context.
-class SourceWorker {
+/// A session as the control thread sees it.
+class Sending {
 public:
-    SourceWorker(Session& session, Channel& channel)
-        : session_(session), channel_(channel), packer_(session.level),
-          piece_(std::max<std::uint64_t>(piece_size, session.geometry.block_size)),
-          frames_(piece_.size() + (piece_.size() / session.geometry.block_size + 2) * header_size) {
+    Sending(SourceSession& session, Control& control, std::vector<Channel>& streams,
+            const ProgressSink& progress)
+        : session_(session), control_(control), streams_(streams), progress_(progress) {}
+
+    void copy(std::stop_token stop) {
+        std::vector<Worker> workers;
+        session_.running = static_cast<unsigned>(streams_.size());
+        for (Channel& stream : streams_) {
+            workers.emplace_back([this, &stream](std::stop_token inner) {
+                SourceWorker(session_, stream).run(inner);
+            });
+        }
+        workers.emplace_back([this](std::stop_token inner) {
+            while (session_.running > 0) {
+                if (const std::optional<Message> message = control_.turn(inner);
+                    message && !heard(*message)) {
+                    throw out_of_turn(*message, "while the copy goes on");
+                }
+                tell_progress(control_.limit());
+            }
+        });
+        run_workers(stop, std::move(workers));
     }
 
-    void run(std::stop_token stop) {
-        while (const std::optional<Range> range = session_.cursor.next()) {
-            const std::span<std::byte> bytes =
-                piece_.first(static_cast<std::size_t>(range->length));
-            {
-                const Stopwatch reading(session_.counters.io_ns);
-                session_.disk.read(range->offset, bytes);
+    /// After the last block: what did not read back right is sent again, roots are compared, and
+    /// the target says that all is durable.
+    Sha256 conclude(const std::stop_token& stop) {
+        const Sha256 root = root_of(session_.plan.geometry, session_.leaves);
+        control_.send(FrameType::end, encode(RootMessage{hex(root), session_.counters.blocks_sent}),
+                      stop);
+        for (;;) {
+            const std::optional<Message> message = control_.turn(stop);
+            tell_progress("target");
+            if (!message || heard(*message)) {
+                continue;
             }
-            frame_piece(range->offset, bytes);
-            send_frames(stop);
-            session_.counters.bytes_done += range->length;
+            if (message->type == FrameType::want) {
+                send_again(*message, stop);
+                continue;
+            }
+            if (message->type != FrameType::done) {
+                throw out_of_turn(*message, "where DONE was due");
+            }
+            if (const RootMessage done = parse_root(message->payload); done.root != hex(root)) {
+                throw Error(fmt::format("the roots differ: {} here, {} on the target", hex(root),
+                                        done.root),
+                            "the copy is not good: clone again");
+            }
+            return root;
         }
-        append_header(FrameHeader{.type = FrameType::stream_end});
-        send_frames(stop);
-        --session_.running;
     }
 
 private:
-    void frame_piece(std::uint64_t offset, std::span<const std::byte> bytes) {
-        const Geometry& geometry = session_.geometry;
-        Range zeros{offset, 0};
-        for (std::size_t at = 0; at < bytes.size(); at += geometry.block_size) {
-            const std::uint32_t length = geometry.length_at(offset + at);
-            const std::span<const std::byte> block = bytes.subspan(at, length);
-            Leaf& leaf = session_.leaves[(offset + at) / geometry.block_size];
-            if (is_zero(block)) {
-                leaf = zero_leaf(length);
-                zeros.length += length;
-                continue;
-            }
-            frame_zeros(zeros);
-            zeros = {offset + at + length, 0};
-            leaf = hash_block(block);
-            frame_data(offset + at, block, leaf);
-        }
-        frame_zeros(zeros);
-    }
-
-    void frame_zeros(Range zeros) {
-        if (zeros.length == 0) {
-            return;
-        }
-        append_header(FrameHeader{.type = FrameType::zero,
-                                  .offset = zeros.offset,
-                                  .raw_length = static_cast<std::uint32_t>(zeros.length)});
-        session_.counters.bytes_zero += zeros.length;
-    }
-
-    void frame_data(std::uint64_t offset, std::span<const std::byte> block, const Leaf& leaf) {
-        FrameHeader header{.type = FrameType::data,
-                           .offset = offset,
-                           .raw_length = static_cast<std::uint32_t>(block.size()),
-                           .wire_length = static_cast<std::uint32_t>(block.size()),
-                           .hash = leaf};
-        const std::span<std::byte> payload = frames_.span().subspan(used_ + header_size);
-        const std::size_t packed = session_.zstd ? packer_.pack(block, payload) : 0;
-        if (packed > 0) {
-            header.codec = Codec::zstd;
-            header.wire_length = static_cast<std::uint32_t>(packed);
+    /// Whether it was a message that may come at any time.
+    bool heard(const Message& message) {
+        if (message.type == FrameType::hashes) {
+            check_block_range(message.header(), session_.plan.geometry);
+            session_.tell(message.range, as_byte_span(message.payload));
+        } else if (message.type == FrameType::durable) {
+            durable_ = parse_durable(message.payload).bytes;
         } else {
-            std::memcpy(payload.data(), block.data(), block.size());
+            return false;
         }
-        append_header(header);
-        used_ += header.wire_length;
-        session_.counters.bytes_sent += block.size();
-        ++session_.counters.blocks_sent;
+        return true;
     }
 
-    void append_header(const FrameHeader& header) {
-        const auto bytes = encode(header);
-        std::memcpy(frames_.span().data() + used_, bytes.data(), bytes.size());
-        used_ += bytes.size();
+    void send_again(const Message& message, const std::stop_token& stop) {
+        check_block_range(message.header(), session_.plan.geometry);
+        keep_alive_while(
+            control_,
+            [&](std::stop_token inner) {
+                SourceWorker(session_, streams_.front()).send_again(message.range, inner);
+            },
+            stop);
     }
 
-    void send_frames(std::stop_token stop) {
-        const Stopwatch sending(session_.counters.net_ns);
-        channel_.send(frames_.first(used_), stop);
-        used_ = 0;
+    /// What counts is what the target has on its medium.
+    void tell_progress(std::string_view limit) {
+        const std::uint64_t size = session_.plan.geometry.size;
+        progress_({std::min(durable_, size), size, limit});
     }
 
-    Session& session_;
-    Channel& channel_;
-    Packer packer_;
-    AlignedBuffer piece_;
-    AlignedBuffer frames_;
-    std::size_t used_ = 0;
+    SourceSession& session_;
+    Control& control_;
+    std::vector<Channel>& streams_;
+    const ProgressSink& progress_;
+    std::uint64_t durable_ = 0;
 };
-
-void copy(Session& session, Control& control, std::vector<Channel>& streams,
-          const ProgressSink& progress, std::stop_token stop) {
-    std::vector<Worker> workers;
-    session.running = static_cast<unsigned>(streams.size());
-    for (Channel& stream : streams) {
-        workers.emplace_back([&session, &stream](std::stop_token inner) {
-            SourceWorker(session, stream).run(inner);
-        });
-    }
-    workers.emplace_back([&](std::stop_token inner) {
-        while (session.running > 0) {
-            if (const std::optional<Message> message = control.turn(inner)) {
-                throw Error(fmt::format("the peer broke the protocol: {} while the copy goes on",
-                                        frame_name(message->type)),
-                            "run the same version of coldspare on both sides");
-            }
-            // What counts is what the target has written.
-            progress({std::min(control.peer_done(), session.geometry.size), session.geometry.size,
-                      control.limit()});
-        }
-    });
-    run_workers(stop, std::move(workers));
-}
-
-/// After the last block: roots compared, and the target's word that all is durable.
-Sha256 conclude(Session& session, Control& control, const ProgressSink& progress,
-                std::stop_token stop) {
-    const Sha256 root = root_of(session.geometry, session.leaves);
-    control.send(FrameType::end, encode(RootMessage{hex(root), session.counters.blocks_sent}),
-                 stop);
-    for (;;) {
-        const std::optional<Message> message = control.turn(stop);
-        progress({std::min(control.peer_done(), session.geometry.size), session.geometry.size,
-                  "target"});
-        if (!message) {
-            continue;
-        }
-        if (message->type != FrameType::done) {
-            throw Error(fmt::format("the peer broke the protocol: {} where DONE was due",
-                                    frame_name(message->type)));
-        }
-        if (const RootMessage done = parse_root(message->payload); done.root != hex(root)) {
-            throw Error(
-                fmt::format("the roots differ: {} here, {} on the target", hex(root), done.root),
-                "the copy is not good: clone again");
-        }
-        return root;
-    }
-}
 
 } // namespace
 
@@ -205,16 +132,15 @@ unsigned streams_for(unsigned asked) {
 
 CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
                      const ProgressSink& progress, std::stop_token stop) {
-    Session session(disk, options);
     Hello hello{
         .program = options.program, .role = Role::source, .streams = streams_for(options.streams)};
-    if (options.level) {
+    if (options.compression.mode != Compression::Mode::none) {
         hello.features = {"zstd"};
     }
     Peers::Control opened = peers.open_control(hello, stop);
-    session.zstd = opened.agreement.zstd;
-    Control control(std::move(opened.channel), Role::source, opened.agreement.streams,
-                    session.counters);
+    const Counters idle;
+    Control control(std::move(opened.channel), Role::source, opened.agreement.streams, idle);
+    std::optional<SourceSession> session;
     std::vector<Channel> streams;
     try {
         control.send(FrameType::disk, encode(DiskMessage{disk.facts(), options.block_size, true}),
@@ -224,12 +150,22 @@ CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
             throw Error(fmt::format("the target plans {} streams, {} were agreed on", plan.streams,
                                     opened.agreement.streams));
         }
+        session.emplace(disk, SourcePlan{.geometry = {disk.facts().size, options.block_size},
+                                         .compression = opened.agreement.zstd
+                                                            ? options.compression
+                                                            : Compression{Compression::Mode::none},
+                                         .on_read_error = options.on_read_error,
+                                         .free = options.free,
+                                         .told = plan.mode == CopyMode::resume});
+        control.count(session->counters);
         control.send(FrameType::ready, {}, stop);
         open_streams(peers, plan, Role::source, control, streams, stop);
-        copy(session, control, streams, progress, stop);
-        const Sha256 root = conclude(session, control, progress, stop);
-        CopyReport report = control.report(session.geometry, root, streams);
-        report.bytes_read = session.counters.bytes_done;
+        Sending sending(*session, control, streams, progress);
+        sending.copy(stop);
+        const Sha256 root = sending.conclude(stop);
+        CopyReport report = control.report(session->plan.geometry, root, streams);
+        report.unreadable = session->unreadable();
+        report.resumed = session->plan.told;
         return report;
     } catch (const Error& error) {
         control.give_up(error, streams, stop);

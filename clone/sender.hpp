@@ -3,6 +3,7 @@
 #include "clone/disk.hpp"
 #include "clone/peers.hpp"
 #include "clone/progress.hpp"
+#include "clone/source_worker.hpp"
 
 #include <optional>
 #include <stop_token>
@@ -11,15 +12,17 @@
 namespace coldspare::clone {
 
 struct SendOptions {
-    std::string program;          ///< "coldspare 0.1.0", told to the peer
-    unsigned streams = 0;         ///< 0: as many as cores, at most 4
-    std::optional<int> level = 1; ///< zstd level; nothing: store
+    std::string program;  ///< "coldspare 0.1.0", told to the peer
+    unsigned streams = 0; ///< 0: as many as cores, at most 4
+    Compression compression;
     std::uint32_t block_size = default_block_size;
+    OnReadError on_read_error = OnReadError::skip;
+    std::vector<Range> free; ///< sorted and disjoint: not read, zeros on the target
 };
 
-/// Serves `disk` to the first target that comes with the right token, and returns when that one has
-/// said that everything is durable and the roots are equal. Blocks. Throws Error; with the peer's
-/// own reason where it gave one.
+/// Serves `disk` to a target, and returns when that one has said that everything is durable and the
+/// roots are equal. Blocks. Throws Error; with the peer's own reason where it gave one; with status
+/// 3 if the connection was lost: the next session with the same target goes on where this one was.
 [[nodiscard]] CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
                                    const ProgressSink& progress, std::stop_token stop);
 

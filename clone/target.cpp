@@ -55,6 +55,9 @@ Target::~Target() {
     const Fd fd(::open(request_.path.c_str(), O_RDWR | O_CLOEXEC));
     if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && look(request_.path) == opened_) {
         ::unlink(request_.path.c_str());
+        if (journal_) {
+            ::unlink(journal_path(request_.path, request_.state_dir).c_str());
+        }
     }
 }
 
@@ -123,10 +126,44 @@ void Target::check() {
         throw refusal(fmt::format("overwrite '{}': a virtual machine has it open", name),
                       "stop the virtual machine first");
     }
-    if (request_.existing == Existing::refuse) {
+    if (request_.existing == Existing::refuse && !find_journal()) {
         throw refusal(fmt::format("overwrite '{}': it exists ({})", name, describe(facts)),
                       "check that it is the right one, then say --erase");
     }
+}
+
+std::optional<JournalContent> Target::find_journal() const {
+    try {
+        std::optional<JournalContent> journal =
+            read_journal(journal_path(request_.path, request_.state_dir));
+        if (!journal) {
+            return std::nullopt;
+        }
+        const JournalHead here = head_for({}, journal->head.geometry);
+        const bool known =
+            here.target_inode != 0 || !here.target_serial.empty() || !here.target_wwn.empty();
+        if (known && here.target_inode == journal->head.target_inode &&
+            here.target_serial == journal->head.target_serial &&
+            here.target_wwn == journal->head.target_wwn) {
+            return journal;
+        }
+    } catch (const Error&) {
+        // A journal that cannot be read says nothing: the target is like any other.
+    }
+    return std::nullopt;
+}
+
+JournalHead Target::head_for(const DiskFacts& source, const Geometry& geometry) const {
+    const DiskFacts facts = read_disk_facts(request_.path);
+    const std::optional<Stamp> now = look(request_.path);
+    return {.geometry = geometry,
+            .source_name = source.name,
+            .source_model = source.model,
+            .source_serial = source.serial,
+            .source_wwn = source.wwn,
+            .target_inode = facts.kind == DiskKind::file && now ? now->inode : 0,
+            .target_serial = facts.serial,
+            .target_wwn = facts.wwn};
 }
 
 void check_fits(const DiskFacts& source, const DiskFacts& target) {
@@ -161,11 +198,27 @@ bool lies_in_memory(const fs::path& path) {
            (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
 }
 
-std::unique_ptr<Disk> Target::open(const DiskFacts& source) {
+namespace {
+
+/// Whether `head` is of a copy of the same disk. Where a disk has no number of its own, its name
+/// counts.
+bool same_source(const JournalHead& one, const JournalHead& other) {
+    const bool numbered = !one.source_serial.empty() || !one.source_wwn.empty();
+    return one.geometry == other.geometry && one.source_serial == other.source_serial &&
+           one.source_wwn == other.source_wwn && one.source_model == other.source_model &&
+           (numbered || one.source_name == other.source_name);
+}
+
+} // namespace
+
+Destination::Opened Target::open(const DiskFacts& source, const Geometry& geometry) {
     check();
+    journal_.reset();
+    resumed_.reset();
     TargetContent content = TargetContent::unknown;
     if (seen_) {
         check_fits(source, read_disk_facts(request_.path));
+        resumed_ = find_journal();
     } else {
         create_image(request_.path, source.size);
         made_ = true;
@@ -174,11 +227,60 @@ std::unique_ptr<Disk> Target::open(const DiskFacts& source) {
         // The new file may lie on the source itself.
         check_fits(source, read_disk_facts(request_.path));
     }
-    std::unique_ptr<Disk> disk = open_target(request_.path, request_.direct, content);
+    head_ = head_for(source, geometry);
+    if (resumed_ && !same_source(resumed_->head, *head_)) {
+        if (request_.existing == Existing::refuse) {
+            throw refusal(fmt::format("overwrite '{}': it is an unfinished copy of '{}'",
+                                      request_.path.string(), resumed_->head.source_name),
+                          "check that it is the right one, then say --erase");
+        }
+        resumed_.reset();
+    }
+    if (request_.unfinished == Unfinished::overwrite && !recorded_) {
+        resumed_.reset();
+    }
+    Opened opened{.disk = open_target(request_.path, request_.direct, content)};
     opened_ = look(request_.path);
+    seen_ = opened_;
+    request_.notice(fmt::format("receiving '{}' ({}) into '{}'", source.name,
+                                format_bytes(source.size), request_.path.string()));
+    if (resumed_ && !resumed_->durable.empty()) {
+        opened.durable = resumed_->durable;
+        std::uint64_t bytes = 0;
+        for (const Range& range : opened.durable) {
+            bytes += range.length;
+        }
+        request_.notice(
+            fmt::format("an interrupted run left {} of it on the target: both sides read "
+                        "that again, and only the rest travels",
+                        format_bytes(bytes)));
+    }
+    return opened;
+}
+
+void Target::begin() {
+    const fs::path path = journal_path(request_.path, request_.state_dir);
+    journal_ = resumed_ ? Journal::reopen(path, *resumed_) : Journal::create(path, *head_);
     // Also beside a new image: an older one that somebody removed may have left its manifest.
     remove_file_durably(manifest());
-    return disk;
+}
+
+void Target::record(std::span<const Range> durable) {
+    journal_->append(durable);
+    made_ = false;
+    recorded_ = true;
+}
+
+std::unique_ptr<Disk> Target::open_medium() {
+    return open_for_verify(request_.path);
+}
+
+void Target::keep(const Manifest& manifest_of_copy) {
+    check_still_there();
+    write_manifest(manifest(), manifest_of_copy);
+    remove_file_durably(journal_path(request_.path, request_.state_dir));
+    journal_.reset();
+    made_ = false;
 }
 
 } // namespace coldspare::clone

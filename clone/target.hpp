@@ -1,6 +1,8 @@
 #pragma once
 
 #include "clone/disk.hpp"
+#include "clone/journal.hpp"
+#include "clone/receiver.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -12,39 +14,51 @@ namespace coldspare::clone {
 
 enum class Existing { refuse, erase };
 
+/// What to do with what an interrupted run has left on the target.
+enum class Unfinished { resume, overwrite };
+
 struct TargetRequest {
     std::filesystem::path path;
     Existing existing = Existing::refuse; ///< what to do with a device or a file that is there
+    Unfinished unfinished = Unfinished::resume;
     DirectIo direct = DirectIo::automatic;
-    std::filesystem::path state_dir; ///< for manifest_path()
+    std::filesystem::path state_dir;         ///< for manifest_path()
+    Notice notice = [](std::string_view) {}; ///< told what is received into what
 };
 
-/// The target of one run: what may be destroyed is decided here. A file that this run made is
-/// removed again unless keep() was called; nothing else is ever removed but the old manifest.
-class Target {
+/// The target of one run: what may be destroyed is decided here. A file that this run made and in
+/// which nothing is durable yet is removed again; nothing else is ever removed but the old manifest
+/// and the journal.
+class Target : public Destination {
 public:
     explicit Target(TargetRequest request);
-    ~Target();
+    ~Target() override;
     Target(const Target&) = delete;
     Target& operator=(const Target&) = delete;
 
     /// What can be refused without knowing the source: an existing file or a device without
-    /// Existing::erase; a mounted, held or attached one. Throws Error (status 4). Writes nothing.
+    /// Existing::erase, unless an interrupted run has left it; a mounted, held or attached one.
+    /// Throws Error (status 4). Writes nothing.
     void check();
 
     /// check(), which must find the very disk that it found before; then check_fits(), then opens
-    /// it: a missing file is made in the source's size, an old manifest is removed durably before
-    /// the first write. Throws Error.
-    [[nodiscard]] std::unique_ptr<Disk> open(const DiskFacts& source);
+    /// it: a missing file is made in the source's size.
+    [[nodiscard]] Opened open(const DiskFacts& source, const Geometry& geometry) override;
 
-    /// Throws Error if the path no longer names what open() opened: a copy that nobody can find.
-    void check_still_there() const;
+    /// The journal is in place, then an old manifest is removed, both durably.
+    void begin() override;
+    void record(std::span<const Range> durable) override;
+    [[nodiscard]] std::unique_ptr<Disk> open_medium() override;
 
-    /// The copy is complete: the file stays.
-    void keep() { made_ = false; }
+    /// Writes the manifest and removes the journal. Throws Error if the path no longer names what
+    /// open() opened: a copy that nobody can find.
+    void keep(const Manifest& manifest) override;
 
     [[nodiscard]] const std::filesystem::path& path() const { return request_.path; }
     [[nodiscard]] std::filesystem::path manifest() const;
+
+    /// Whether something of an unfinished copy is on the target, for the next run to go on with.
+    [[nodiscard]] bool unfinished() const { return journal_.has_value(); }
 
 private:
     /// Which disk or file the path named; numbers of the kernel, good while it runs.
@@ -59,11 +73,20 @@ private:
     };
     [[nodiscard]] static std::optional<Stamp> look(const std::filesystem::path& path);
 
+    /// The journal of an interrupted run whose target this is.
+    [[nodiscard]] std::optional<JournalContent> find_journal() const;
+    [[nodiscard]] JournalHead head_for(const DiskFacts& source, const Geometry& geometry) const;
+    void check_still_there() const;
+
     TargetRequest request_;
+    std::optional<JournalHead> head_;       ///< of this session
+    std::optional<JournalContent> resumed_; ///< the journal to go on with
+    std::optional<Journal> journal_;
     bool checked_ = false;
     std::optional<Stamp> seen_; ///< by check(); nothing: there was no such file
     std::optional<Stamp> opened_;
-    bool made_ = false;
+    bool recorded_ = false; ///< by this run: what is unfinished now is its own
+    bool made_ = false;     ///< by this run, and nothing in it is durable
 };
 
 /// Whether a file at this path would lie in memory (tmpfs, ramfs) and be gone at the next boot.

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "base/workers.hpp"
 #include "clone/buffer.hpp"
+#include "clone/pieces.hpp"
 #include "clone/sender.hpp"
 
 #include <fmt/format.h>
@@ -16,44 +17,25 @@ namespace coldspare::clone {
 
 namespace {
 
-constexpr std::uint64_t piece_size = 1 << 20;
 constexpr std::size_t listed_ranges = 10;
-
-/// Joins neighbours.
-std::vector<Range> merge(std::vector<Range> ranges) {
-    std::ranges::sort(ranges, {}, &Range::offset);
-    std::vector<Range> merged;
-    for (const Range& range : ranges) {
-        if (!merged.empty() && merged.back().end() == range.offset) {
-            merged.back().length += range.length;
-        } else {
-            merged.push_back(range);
-        }
-    }
-    return merged;
-}
 
 class VerifyWorker {
 public:
-    VerifyWorker(Disk& disk, const Manifest& manifest)
-        : disk_(disk), manifest_(manifest), piece_(piece_length(manifest.geometry)) {}
-
-    static std::uint64_t piece_length(const Geometry& geometry) {
-        return std::max<std::uint64_t>(piece_size, geometry.block_size);
-    }
+    VerifyWorker(Disk& disk, const Geometry& geometry, std::span<const Leaf> leaves)
+        : disk_(disk), geometry_(geometry), leaves_(leaves),
+          piece_(static_cast<std::size_t>(piece_length(geometry))) {}
 
     /// The wrong blocks of `range`.
     std::vector<Range> check(Range range) {
-        const Geometry& geometry = manifest_.geometry;
         const std::span<std::byte> bytes = piece_.first(static_cast<std::size_t>(range.length));
         const bool whole = read(range.offset, bytes);
         std::vector<Range> wrong;
-        for (std::size_t at = 0; at < bytes.size(); at += geometry.block_size) {
+        for (std::size_t at = 0; at < bytes.size(); at += geometry_.block_size) {
             const std::uint64_t offset = range.offset + at;
-            const std::span<std::byte> block = bytes.subspan(at, geometry.length_at(offset));
+            const std::span<std::byte> block = bytes.subspan(at, geometry_.length_at(offset));
             // Where the piece could not be read, only the blocks that cannot are wrong.
             const bool readable = whole || read(offset, block);
-            if (!readable || hash_block(block) != manifest_.leaves[offset / geometry.block_size]) {
+            if (!readable || hash_block(block) != leaves_[offset / geometry_.block_size]) {
                 wrong.push_back({offset, block.size()});
             }
         }
@@ -72,28 +54,29 @@ private:
     }
 
     Disk& disk_;
-    const Manifest& manifest_;
+    const Geometry& geometry_;
+    std::span<const Leaf> leaves_;
     AlignedBuffer piece_;
 };
 
 } // namespace
 
-VerifyReport verify(Disk& disk, const Manifest& manifest, const ProgressSink& progress,
-                    std::stop_token stop) {
-    const std::uint64_t size = manifest.geometry.size;
+VerifyReport verify(Disk& disk, const Geometry& geometry, std::span<const Leaf> leaves,
+                    const ProgressSink& progress, std::stop_token stop) {
+    const std::uint64_t size = geometry.size;
     if (disk.facts().size < size) {
         throw Error(fmt::format("'{}' has {} bytes, its manifest describes {}", disk.facts().name,
                                 disk.facts().size, size),
                     "it was cut off, or the manifest is another disk's");
     }
     const TimePoint started = Clock::now();
-    RangeCursor cursor(size, VerifyWorker::piece_length(manifest.geometry));
+    RangeCursor cursor(size, piece_length(geometry));
     std::mutex mutex;
     VerifyReport report{.name = disk.facts().name};
     std::vector<Worker> workers;
     for (unsigned i = 0; i < streams_for(0); ++i) {
         workers.emplace_back([&](std::stop_token inner) {
-            VerifyWorker worker(disk, manifest);
+            VerifyWorker worker(disk, geometry, leaves);
             while (const std::optional<Range> range = cursor.next()) {
                 if (inner.stop_requested()) {
                     return;
@@ -107,9 +90,21 @@ VerifyReport verify(Disk& disk, const Manifest& manifest, const ProgressSink& pr
         });
     }
     run_workers(stop, std::move(workers));
-    report.wrong = merge(std::move(report.wrong));
+    report.wrong = joined(std::move(report.wrong));
     report.seconds = Seconds(Clock::now() - started).count();
     return report;
+}
+
+std::vector<Range> verify_range(Disk& disk, const Geometry& geometry, std::span<const Leaf> leaves,
+                                Range range) {
+    VerifyWorker worker(disk, geometry, leaves);
+    std::vector<Range> wrong;
+    const std::uint64_t longest = piece_length(geometry);
+    for (std::uint64_t at = range.offset; at < range.end(); at += longest) {
+        const std::vector<Range> found = worker.check({at, std::min(range.end() - at, longest)});
+        wrong.insert(wrong.end(), found.begin(), found.end());
+    }
+    return joined(std::move(wrong));
 }
 
 void require_intact(const VerifyReport& report) {

@@ -1,10 +1,11 @@
 #pragma once
 
+#include "clone/digest.hpp"
 #include "clone/disk.hpp"
-#include "clone/manifest.hpp"
 #include "clone/progress.hpp"
 #include "clone/range.hpp"
 
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -18,10 +19,15 @@ struct VerifyReport {
     double seconds = 0;
 };
 
-/// Reads the whole of what the manifest describes and compares each block. The disk should be from
+/// Reads all of a copy and compares each block with its leaf. The disk should be from
 /// open_for_verify(). A mismatch is an answer; Error only for what keeps it from reading on.
-[[nodiscard]] VerifyReport verify(Disk& disk, const Manifest& manifest,
-                                  const ProgressSink& progress, std::stop_token stop);
+[[nodiscard]] VerifyReport verify(Disk& disk, const Geometry& geometry,
+                                  std::span<const Leaf> leaves, const ProgressSink& progress,
+                                  std::stop_token stop);
+
+/// The same for one range of whole blocks. Returns what is wrong in it.
+[[nodiscard]] std::vector<Range> verify_range(Disk& disk, const Geometry& geometry,
+                                              std::span<const Leaf> leaves, Range range);
 
 /// Throws an Error that lists the wrong ranges, if there are any.
 void require_intact(const VerifyReport& report);

@@ -60,8 +60,18 @@ std::string_view known_name(FrameType type) {
         return "DATA";
     case FrameType::zero:
         return "ZERO";
+    case FrameType::unreadable:
+        return "UNREADABLE";
+    case FrameType::same:
+        return "SAME";
     case FrameType::stream_end:
         return "STREAM_END";
+    case FrameType::hashes:
+        return "HASHES";
+    case FrameType::want:
+        return "WANT";
+    case FrameType::durable:
+        return "DURABLE";
     }
     return {};
 }
@@ -131,10 +141,10 @@ FrameHeader decode(std::span<const std::byte, header_size> bytes) {
 
 namespace {
 
-/// What is special to a ZERO frame, whose range is good.
-void check_zero_frame(const FrameHeader& header) {
-    if (header.raw_length > largest_zero_range) {
-        throw broken(fmt::format("{}, the limit is {}", describe(header), largest_zero_range));
+/// What is special to a frame that speaks of a range without carrying it.
+void check_bare_range(const FrameHeader& header) {
+    if (header.raw_length > largest_range) {
+        throw broken(fmt::format("{}, the limit is {}", describe(header), largest_range));
     }
     if (header.codec != Codec::store) {
         throw broken(fmt::format("{} with codec {} and a payload of {} bytes", describe(header),
@@ -149,9 +159,7 @@ void check_zero_frame(const FrameHeader& header) {
     }
 }
 
-} // namespace
-
-void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
+void check_on_disk(const FrameHeader& header, const Geometry& geometry) {
     if (header.disk != 0) {
         throw broken(
             fmt::format("{} of disk {}, there is one disk", describe(header), header.disk));
@@ -159,13 +167,27 @@ void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
     if (header.raw_length == 0 || !inside(header.range(), geometry.size)) {
         throw broken(fmt::format("{} on a disk of {} bytes", describe(header), geometry.size));
     }
+}
+
+void check_whole_blocks(const FrameHeader& header, const Geometry& geometry) {
     const bool ends_on_boundary =
         header.range().end() % geometry.block_size == 0 || header.range().end() == geometry.size;
     if (header.offset % geometry.block_size != 0 || !ends_on_boundary) {
         throw broken(fmt::format("{} off the block boundaries", describe(header)));
     }
-    if (header.type == FrameType::zero) {
-        check_zero_frame(header);
+}
+
+} // namespace
+
+void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
+    check_on_disk(header, geometry);
+    if (header.type == FrameType::unreadable) {
+        check_bare_range(header);
+        return;
+    }
+    check_whole_blocks(header, geometry);
+    if (header.type != FrameType::data) {
+        check_bare_range(header);
         return;
     }
     if (header.raw_length != geometry.length_at(header.offset)) {
@@ -181,10 +203,23 @@ void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
     }
 }
 
+void check_block_range(const FrameHeader& header, const Geometry& geometry) {
+    check_on_disk(header, geometry);
+    check_whole_blocks(header, geometry);
+    const std::uint64_t blocks = Geometry{header.raw_length, geometry.block_size}.block_count();
+    const bool leaves =
+        header.type == FrameType::hashes && header.wire_length == blocks * sizeof(Leaf);
+    if (header.wire_length != 0 && !leaves) {
+        throw broken(
+            fmt::format("{} with a payload of {} bytes", describe(header), header.wire_length));
+    }
+}
+
 void check_control_frame(const FrameHeader& header) {
-    if (header.wire_length > largest_json) {
+    const std::uint32_t limit = header.type == FrameType::hashes ? largest_hashes : largest_json;
+    if (header.wire_length > limit) {
         throw broken(fmt::format("{} with a payload of {} bytes, the limit is {}",
-                                 frame_name(header.type), header.wire_length, largest_json));
+                                 frame_name(header.type), header.wire_length, limit));
     }
     if (header.wire_length == 0 && header.hash != Leaf{}) {
         throw broken(fmt::format("{} with a hash of no payload", frame_name(header.type)));

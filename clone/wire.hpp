@@ -26,7 +26,12 @@ enum class FrameType : std::uint8_t {
     done = 0x08,
     data = 0x10,
     zero = 0x11,
+    unreadable = 0x12,
+    same = 0x13,
     stream_end = 0x14,
+    hashes = 0x20,
+    want = 0x21,
+    durable = 0x32,
 };
 
 /// "DATA", or "type 0x7f".
@@ -39,7 +44,8 @@ inline constexpr std::uint8_t flag_ignorable = 0x01;
 
 inline constexpr std::size_t header_size = 48;
 inline constexpr std::uint32_t largest_json = 64 * 1024;
-inline constexpr std::uint32_t largest_zero_range = std::uint32_t{1} << 30;
+inline constexpr std::uint32_t largest_range = std::uint32_t{1} << 30;
+inline constexpr std::uint32_t largest_hashes = 1024 * 1024;
 
 /// A frame's header as values (docs/PROTOCOL.md 3).
 struct FrameHeader {
@@ -65,12 +71,17 @@ struct FrameHeader {
 /// frame, or was damaged on the way.
 [[nodiscard]] FrameHeader decode(std::span<const std::byte, header_size> bytes);
 
-/// Refuses a DATA or ZERO frame that is not wholly inside the plan: lengths, codec, range and block
-/// boundaries. Called before the payload is read. Throws Error.
+/// Refuses a DATA, ZERO, SAME or UNREADABLE frame that is not wholly inside the plan: lengths,
+/// codec, range and block boundaries (UNREADABLE: any bytes of the disk). Called before the payload
+/// is read. Throws Error.
 void check_data_frame(const FrameHeader& header, const Geometry& geometry);
 
 /// Refuses a frame without disk data whose payload is too long, or whose hash is of no payload.
 /// Called before the payload is read. Throws Error.
 void check_control_frame(const FrameHeader& header);
+
+/// Refuses a HASHES or WANT frame whose range is not of whole blocks on the disk, or whose payload
+/// is not one leaf per block (HASHES: or none at all). Throws Error.
+void check_block_range(const FrameHeader& header, const Geometry& geometry);
 
 } // namespace coldspare::clone

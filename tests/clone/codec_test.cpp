@@ -26,7 +26,7 @@ Bytes compressible(std::size_t size) {
 }
 
 Bytes packed(const Bytes& raw) {
-    Packer packer(1);
+    Packer packer;
     Bytes into(raw.size());
     into.resize(packer.pack(raw, into));
     return into;
@@ -71,7 +71,7 @@ TEST_CASE("a packed block is smaller by at least a sixteenth and never as long a
     for (std::size_t size = 1; size <= 300; ++size) {
         CAPTURE(size);
         const Bytes raw(size, std::byte{'A'});
-        Packer packer(19);
+        Packer packer;
         Bytes into(size);
         const std::size_t used = packer.pack(raw, into);
         CHECK(used <= size - size / 16);
@@ -93,7 +93,7 @@ TEST_CASE("a block that shrinks by less than a sixteenth is stored") {
 }
 
 TEST_CASE("after noise packing is still tried now and then and then for every block again") {
-    Packer packer(1);
+    Packer packer;
     const Bytes noise = random_bytes(block_size);
     const Bytes text = compressible(block_size);
     Bytes into(block_size);

@@ -22,9 +22,13 @@ struct SessionOptions {
     unsigned streams = 1;
     Security security;
     Listening listening = Listening::target;
-    std::optional<int> level = 1;
+    Compression compression;
     std::uint32_t block_size = default_block_size;
     ReadBack read_back = ReadBack::no;
+    OnReadError on_read_error = OnReadError::skip;
+    std::vector<Range> free;    ///< of the source
+    std::vector<Range> durable; ///< what an interrupted run has left on the target
+    EpochLength epoch;
     Faults source_faults;
     Faults target_faults;
     std::function<void()> before_writing; ///< the target's opener: may throw a refusal
@@ -40,6 +44,7 @@ struct Outcome {
     std::optional<Error> target_error;
     std::optional<Manifest> manifest;
     bool flushed_before_manifest = false;
+    std::vector<Range> recorded; ///< as durable, in the order of the epochs
 
     /// Neither side says that it succeeded, and nothing vouches for the target.
     [[nodiscard]] bool failed_on_both_sides() const {
@@ -53,28 +58,54 @@ inline CopyReport run_source(MemoryDisk& disk, Peers& peers, const SessionOption
         faulty, peers,
         {.program = "coldspare test",
          .streams = options.streams,
-         .level = options.level,
-         .block_size = options.block_size},
+         .compression = options.compression,
+         .block_size = options.block_size,
+         .on_read_error = options.on_read_error,
+         .free = options.free},
         [](const Progress&) {}, options.stop_source);
 }
 
+/// A place for a copy in memory, with a book of what was asked of it.
+class MemoryDestination : public Destination {
+public:
+    MemoryDestination(MemoryDisk& disk, const SessionOptions& options, Outcome& outcome)
+        : disk_(disk), options_(options), outcome_(outcome) {}
+
+    [[nodiscard]] Opened open(const DiskFacts&, const Geometry&) override {
+        if (options_.before_writing) {
+            options_.before_writing();
+        }
+        return {.disk = std::make_unique<FaultyDisk>(disk_, options_.target_faults),
+                .durable = options_.durable};
+    }
+    void begin() override {}
+    void record(std::span<const Range> durable) override {
+        outcome_.recorded.insert(outcome_.recorded.end(), durable.begin(), durable.end());
+    }
+    [[nodiscard]] std::unique_ptr<Disk> open_medium() override {
+        return std::make_unique<FaultyDisk>(disk_, options_.target_faults);
+    }
+    void keep(const Manifest& manifest) override {
+        outcome_.flushed_before_manifest = disk_.flushed();
+        outcome_.manifest = manifest;
+    }
+
+private:
+    MemoryDisk& disk_;
+    const SessionOptions& options_;
+    Outcome& outcome_;
+};
+
 inline CopyReport run_target(MemoryDisk& disk, Peers& peers, const SessionOptions& options,
                              Outcome& outcome) {
+    MemoryDestination destination(disk, options, outcome);
     return receive_disk(
         peers,
-        {.program = "coldspare test", .streams = options.streams, .read_back = options.read_back},
-        [&](const DiskFacts&) -> std::unique_ptr<Disk> {
-            if (options.before_writing) {
-                options.before_writing();
-            }
-            return std::make_unique<FaultyDisk>(disk, options.target_faults);
-        },
-        [&](const Manifest& manifest) {
-            outcome.flushed_before_manifest = disk.flushed();
-            outcome.manifest = manifest;
-        },
-        [&] { return std::make_unique<FaultyDisk>(disk, options.target_faults); },
-        [](const Progress&) {}, options.stop_target);
+        {.program = "coldspare test",
+         .streams = options.streams,
+         .read_back = options.read_back,
+         .epoch = options.epoch},
+        destination, [](const Progress&) {}, options.stop_target);
 }
 
 /// Copies `source` to `target` and returns when both sides have ended.
@@ -84,7 +115,7 @@ inline Outcome run_session(MemoryDisk& source, MemoryDisk& target,
     const Address address = listener.address();
     const Notice quiet = [](std::string_view) {};
     const std::unique_ptr<Peers> there =
-        listening_peers(std::move(listener), options.security, quiet);
+        listening_peers(std::move(listener), options.security, std::chrono::seconds(0), quiet);
     const std::unique_ptr<Peers> here =
         connecting_peers(address, options.security, std::chrono::seconds(5), quiet);
     const bool target_listens = options.listening == Listening::target;

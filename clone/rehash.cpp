@@ -1,0 +1,123 @@
+#include "clone/rehash.hpp"
+
+#include "base/error.hpp"
+#include "clone/pieces.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+
+namespace coldspare::clone {
+
+namespace {
+
+/// Reads ranges in pieces, a few at once, and hands them out in order.
+class Reader {
+public:
+    Reader(Disk& disk, const std::vector<Range>& ranges, std::uint64_t longest)
+        : ranges_(ranges), longest_(longest) {
+        for (Slot& slot : slots_) {
+            slot.buffer.emplace(static_cast<std::size_t>(longest));
+        }
+        queue_ = disk.open_queue(depth);
+    }
+
+    struct Read {
+        Range range;
+        std::span<const std::byte> bytes; ///< valid until the next call; empty: cannot be read
+    };
+    std::optional<Read> next() {
+        while (asked_ < given_ + depth && ask()) {
+        }
+        if (given_ == asked_) {
+            return std::nullopt;
+        }
+        Slot& slot = slots_[given_++ % depth];
+        while (slot.state == State::waiting) {
+            const DiskQueue::Done done = queue_->wait();
+            slots_[done.slot].state = done.error ? State::bad : State::good;
+        }
+        const std::span<const std::byte> bytes = bytes_of(slot);
+        return Read{slot.range, slot.state == State::good ? bytes : std::span<const std::byte>()};
+    }
+
+private:
+    static constexpr unsigned depth = 4;
+    enum class State { waiting, good, bad };
+    struct Slot {
+        Range range;
+        State state = State::waiting;
+        std::optional<AlignedBuffer> buffer;
+    };
+
+    /// Whether there was another piece to ask for.
+    bool ask() {
+        if (range_at_ == ranges_.size()) {
+            return false;
+        }
+        const Range& range = ranges_[range_at_];
+        const std::uint64_t start = range.offset + taken_;
+        const auto index = static_cast<unsigned>(asked_++ % depth);
+        Slot& slot = slots_[index];
+        slot.range = {start, std::min(range.end() - start, longest_ - start % longest_)};
+        slot.state = State::waiting;
+        queue_->read(index, start, bytes_of(slot));
+        taken_ += slot.range.length;
+        if (taken_ == range.length) {
+            ++range_at_;
+            taken_ = 0;
+        }
+        return true;
+    }
+
+    static std::span<std::byte> bytes_of(Slot& slot) {
+        return slot.buffer->first(static_cast<std::size_t>(slot.range.length));
+    }
+
+    const std::vector<Range>& ranges_;
+    std::uint64_t longest_;
+    std::size_t range_at_ = 0;
+    std::uint64_t taken_ = 0; ///< of ranges_[range_at_]
+    std::uint64_t asked_ = 0;
+    std::uint64_t given_ = 0;
+    std::array<Slot, depth> slots_;
+    std::unique_ptr<DiskQueue> queue_; // ends before the buffers
+};
+
+Message hashes(Range range, std::string leaves = {}) {
+    return {FrameType::hashes, std::move(leaves), range};
+}
+
+} // namespace
+
+void tell_what_is_there(Disk& medium, const std::vector<Range>& worth_reading,
+                        TargetSession& session, Control& control, std::stop_token stop) {
+    const Geometry& geometry = session.geometry;
+    Reader reader(medium, worth_reading, piece_length(geometry));
+    std::uint64_t told = 0;
+    const auto nothing_until = [&](std::uint64_t end) {
+        while (told < end) {
+            const std::uint64_t length = std::min<std::uint64_t>(end - told, largest_range);
+            control.post(hashes({told, length}), stop);
+            told += length;
+        }
+    };
+    while (const std::optional<Reader::Read> read = reader.next()) {
+        nothing_until(read->range.offset);
+        std::string leaves;
+        for (std::size_t at = 0; at < read->bytes.size(); at += geometry.block_size) {
+            const std::uint64_t offset = read->range.offset + at;
+            const std::uint64_t block = offset / geometry.block_size;
+            const Leaf leaf = hash_block(read->bytes.subspan(at, geometry.length_at(offset)));
+            session.leaves[block] = leaf;
+            session.known.insert(block);
+            leaves.append(reinterpret_cast<const char*>(leaf.data()), leaf.size());
+        }
+        control.post(hashes(read->range, std::move(leaves)), stop);
+        told = read->range.end();
+    }
+    nothing_until(geometry.size);
+}
+
+} // namespace coldspare::clone

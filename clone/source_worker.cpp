@@ -1,0 +1,317 @@
+#include "clone/source_worker.hpp"
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "clone/pieces.hpp"
+#include "clone/salvage.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace coldspare::clone {
+
+namespace {
+
+constexpr std::uint64_t longest_zero_piece = largest_range;
+// Where the target tells what it has, its word on a whole piece is awaited.
+constexpr std::uint64_t zero_piece_when_told = 16 << 20;
+
+} // namespace
+
+// --- what the workers share --------------------------------------------------------------------
+
+SourceSession::SourceSession(Disk& source, SourcePlan asked)
+    : disk(source), plan(std::move(asked)),
+      cursor(disk, plan.geometry,
+             {.data = piece_length(plan.geometry),
+              .zero = plan.told ? zero_piece_when_told : longest_zero_piece},
+             plan.free),
+      leaves(plan.geometry.block_count()), known(plan.told ? plan.geometry.block_count() : 0),
+      told_until_(plan.told ? 0 : plan.geometry.size) {}
+
+void SourceSession::tell(Range range, std::span<const std::byte> told) {
+    const std::scoped_lock lock(mutex_);
+    if (range.offset != told_until_ || !plan.told) {
+        throw Error(fmt::format("the peer broke the protocol: HASHES for {} where {} was due",
+                                range.offset, told_until_),
+                    "run the same version of coldspare on both sides");
+    }
+    const std::uint64_t first = range.offset / plan.geometry.block_size;
+    for (std::size_t i = 0; i < told.size() / sizeof(Leaf); ++i) {
+        std::memcpy(leaves[first + i].data(), told.data() + i * sizeof(Leaf), sizeof(Leaf));
+        known.insert(first + i);
+    }
+    told_until_ = range.end();
+    told_more_.notify_all();
+}
+
+void SourceSession::await_told(std::uint64_t end, std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    while (told_until_ < end) {
+        if (stop.stop_requested()) {
+            throw interrupted();
+        }
+        told_more_.wait_for(lock, std::chrono::milliseconds(100));
+    }
+}
+
+void SourceSession::put_off(Range piece) {
+    const std::scoped_lock lock(mutex_);
+    put_off_.push_back(piece);
+}
+
+std::optional<Range> SourceSession::take_put_off() {
+    const std::scoped_lock lock(mutex_);
+    if (put_off_.empty()) {
+        return std::nullopt;
+    }
+    const Range piece = put_off_.back();
+    put_off_.pop_back();
+    return piece;
+}
+
+void SourceSession::give_up_on(const std::vector<Range>& ranges) {
+    const std::scoped_lock lock(mutex_);
+    unreadable_.insert(unreadable_.end(), ranges.begin(), ranges.end());
+}
+
+std::vector<Range> SourceSession::unreadable() const {
+    const std::scoped_lock lock(mutex_);
+    return joined(unreadable_);
+}
+
+// --- one worker --------------------------------------------------------------------------------
+
+SourceWorker::SourceWorker(SourceSession& session, Channel& channel)
+    : session_(session), channel_(channel), level_(session.plan.compression),
+      packed_(static_cast<std::size_t>(piece_length(session.plan.geometry))),
+      zero_leaf_(zero_leaf(session.plan.geometry.block_size)) {
+    const unsigned depth = queue_depth(session.plan.geometry);
+    for (unsigned i = 0; i < depth; ++i) {
+        slots_.push_back({AlignedBuffer(packed_.size()), {}});
+        free_slots_.push_back(i);
+    }
+    queue_ = session.disk.open_queue(depth);
+}
+
+void SourceWorker::run(std::stop_token stop) {
+    fill(stop);
+    while (queue_->under_way() > 0) {
+        const DiskQueue::Done done = [&] {
+            const Stopwatch reading(session_.counters.io_ns);
+            return queue_->wait();
+        }();
+        finish(done.slot, done.error, stop);
+        free_slots_.push_back(done.slot);
+        fill(stop);
+    }
+    salvage_put_off(stop);
+    add(FrameHeader{.type = FrameType::stream_end});
+    send(stop);
+    --session_.running;
+}
+
+void SourceWorker::fill(std::stop_token stop) {
+    while (!free_slots_.empty()) {
+        if (stop.stop_requested()) {
+            throw interrupted();
+        }
+        const std::optional<Piece> piece = session_.cursor.next();
+        if (!piece) {
+            return;
+        }
+        if (piece->kind != Piece::Kind::data) {
+            frame_zeros(*piece, stop);
+            continue;
+        }
+        const unsigned slot = free_slots_.back();
+        free_slots_.pop_back();
+        slots_[slot].range = piece->range;
+        const Stopwatch reading(session_.counters.io_ns);
+        queue_->read(slot, piece->range.offset,
+                     slots_[slot].buffer.first(static_cast<std::size_t>(piece->range.length)));
+    }
+}
+
+void SourceWorker::finish(unsigned slot, const std::optional<Error>& error, std::stop_token stop) {
+    const Range range = slots_[slot].range;
+    if (error) {
+        if (session_.plan.on_read_error == OnReadError::stop) {
+            throw *error;
+        }
+        session_.put_off(range);
+        return;
+    }
+    session_.counters.bytes_read += range.length;
+    frame_piece(range.offset, slots_[slot].buffer.first(static_cast<std::size_t>(range.length)),
+                stop);
+}
+
+void SourceWorker::salvage_put_off(std::stop_token stop) {
+    while (const std::optional<Range> range = session_.take_put_off()) {
+        const std::span<std::byte> bytes =
+            slots_[0].buffer.first(static_cast<std::size_t>(range->length));
+        const Salvage found = [&] {
+            const Stopwatch reading(session_.counters.io_ns);
+            return salvage(session_.disk, range->offset, bytes, {}, stop);
+        }();
+        session_.counters.bytes_read += range->length;
+        for (const Range& bad : found.bad) {
+            add(FrameHeader{.type = FrameType::unreadable,
+                            .offset = bad.offset,
+                            .raw_length = static_cast<std::uint32_t>(bad.length)});
+            if (batch_.full()) {
+                send(stop);
+            }
+        }
+        session_.give_up_on(found.bad);
+        frame_piece(range->offset, bytes, stop);
+    }
+}
+
+void SourceWorker::frame_zeros(const Piece& piece, std::stop_token stop) {
+    const Geometry& geometry = session_.plan.geometry;
+    session_.await_told(piece.range.end(), stop);
+    for (std::uint64_t offset = piece.range.offset; offset < piece.range.end();
+         offset += geometry.block_size) {
+        const std::uint32_t length = geometry.length_at(offset);
+        const bool same =
+            settle(offset, length == geometry.block_size ? zero_leaf_ : zero_leaf(length));
+        extend_run(same ? FrameType::same : FrameType::zero, {offset, length});
+        if (batch_.full()) {
+            send(stop);
+        }
+    }
+    (piece.kind == Piece::Kind::free ? session_.counters.bytes_skipped
+                                     : session_.counters.bytes_zero) += piece.range.length;
+    end_run();
+    send(stop);
+    session_.counters.bytes_done += piece.range.length;
+}
+
+void SourceWorker::frame_piece(std::uint64_t offset, std::span<const std::byte> bytes,
+                               std::stop_token stop) {
+    const Geometry& geometry = session_.plan.geometry;
+    session_.await_told(offset + bytes.size(), stop);
+    for (std::size_t at = 0; at < bytes.size(); at += geometry.block_size) {
+        const std::uint32_t length = geometry.length_at(offset + at);
+        const std::span<const std::byte> block = bytes.subspan(at, length);
+        const bool zero = is_zero(block);
+        const Leaf leaf = !zero                           ? hash_block(block)
+                          : length == geometry.block_size ? zero_leaf_
+                                                          : zero_leaf(length);
+        const bool same = settle(offset + at, leaf);
+        if (zero) {
+            session_.counters.bytes_zero += length;
+        }
+        if (same || zero) {
+            extend_run(same ? FrameType::same : FrameType::zero, {offset + at, length});
+        } else {
+            end_run();
+            frame_data(offset + at, block, leaf);
+        }
+        if (batch_.full()) {
+            send(stop);
+        }
+    }
+    end_run();
+    send(stop);
+    level_.choose();
+    session_.counters.bytes_done += bytes.size();
+}
+
+bool SourceWorker::settle(std::uint64_t offset, const Leaf& leaf) {
+    const std::uint64_t block = offset / session_.plan.geometry.block_size;
+    Leaf& place = session_.leaves[block];
+    const bool same = session_.plan.told && session_.known.contains(block) && place == leaf;
+    place = leaf;
+    if (same) {
+        session_.counters.bytes_same += session_.plan.geometry.length_at(offset);
+    }
+    return same;
+}
+
+void SourceWorker::extend_run(FrameType type, Range range) {
+    if (run_.length > 0 && (run_type_ != type || run_.end() != range.offset ||
+                            run_.length + range.length > largest_range)) {
+        end_run();
+    }
+    if (run_.length == 0) {
+        run_type_ = type;
+        run_.offset = range.offset;
+    }
+    run_.length += range.length;
+}
+
+void SourceWorker::end_run() {
+    if (run_.length > 0) {
+        add(FrameHeader{.type = run_type_,
+                        .offset = run_.offset,
+                        .raw_length = static_cast<std::uint32_t>(run_.length)});
+        run_ = {};
+    }
+}
+
+void SourceWorker::frame_data(std::uint64_t offset, std::span<const std::byte> block,
+                              const Leaf& leaf) {
+    FrameHeader header{.type = FrameType::data,
+                       .offset = offset,
+                       .raw_length = static_cast<std::uint32_t>(block.size()),
+                       .wire_length = static_cast<std::uint32_t>(block.size()),
+                       .hash = leaf};
+    std::span<const std::byte> payload = block;
+    if (const std::optional<int> level = level_.level()) {
+        const TimePoint started = Clock::now();
+        const std::span<std::byte> room = packed_.span().subspan(packed_used_, block.size());
+        if (const std::size_t packed = packer_.pack(block, room, *level); packed > 0) {
+            level_.packed(block.size(), packed, Clock::now() - started);
+            header.codec = Codec::zstd;
+            header.wire_length = static_cast<std::uint32_t>(packed);
+            payload = room.first(packed);
+            packed_used_ += packed;
+        }
+    }
+    add(header, payload);
+    session_.counters.bytes_sent += block.size();
+    ++session_.counters.blocks_sent;
+}
+
+void SourceWorker::add(const FrameHeader& header, std::span<const std::byte> payload) {
+    batch_.add(header, payload);
+}
+
+void SourceWorker::send(std::stop_token stop) {
+    if (batch_.empty()) {
+        return;
+    }
+    {
+        const Stopwatch sending(session_.counters.net_ns);
+        channel_.send(batch_.pieces(), stop);
+    }
+    batch_.clear();
+    packed_used_ = 0;
+    if (const std::optional<double> rate = channel_.delivery_rate()) {
+        level_.carried(*rate);
+    }
+}
+
+void SourceWorker::send_again(Range range, std::stop_token stop) {
+    const Geometry& geometry = session_.plan.geometry;
+    for (std::uint64_t offset = range.offset; offset < range.end(); offset += geometry.block_size) {
+        const std::span<std::byte> block = slots_[0].buffer.first(geometry.length_at(offset));
+        session_.disk.read(offset, block);
+        const Leaf leaf = hash_block(block);
+        if (leaf != session_.leaves[offset / geometry.block_size]) {
+            throw Error(fmt::format("the block at {} of '{}' has changed since it was sent", offset,
+                                    session_.disk.facts().name),
+                        "something writes to the source: boot the live image for a sure copy");
+        }
+        frame_data(offset, block, leaf);
+        send(stop);
+    }
+}
+
+} // namespace coldspare::clone

@@ -1,0 +1,117 @@
+#pragma once
+
+#include "clone/batch.hpp"
+#include "clone/block_set.hpp"
+#include "clone/buffer.hpp"
+#include "clone/channel.hpp"
+#include "clone/codec.hpp"
+#include "clone/cursor.hpp"
+#include "clone/digest.hpp"
+#include "clone/level.hpp"
+#include "clone/progress.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+namespace coldspare::clone {
+
+/// What to do with what cannot be read.
+enum class OnReadError {
+    skip, ///< zeros instead, and said
+    stop,
+};
+
+struct SourcePlan {
+    Geometry geometry;
+    Compression compression;
+    OnReadError on_read_error = OnReadError::skip;
+    std::vector<Range> free;
+    bool told = false; ///< the target tells what it has: no block goes before its word on it
+};
+
+/// What all workers of the source share in one session.
+class SourceSession {
+public:
+    SourceSession(Disk& disk, SourcePlan plan);
+
+    /// The target has these leaves for the blocks of `range` (none: it has nothing there). Ranges
+    /// come in order and without gaps.
+    void tell(Range range, std::span<const std::byte> leaves);
+    /// Blocks until the target's word on everything before `end` is there.
+    void await_told(std::uint64_t end, std::stop_token stop);
+
+    /// Pieces that could not be read at once, to be read again with care when all else is done.
+    void put_off(Range piece);
+    [[nodiscard]] std::optional<Range> take_put_off();
+    void give_up_on(const std::vector<Range>& ranges);
+    /// Sorted and joined.
+    [[nodiscard]] std::vector<Range> unreadable() const;
+
+    Disk& disk;
+    const SourcePlan plan;
+    SourceCursor cursor;
+    /// Each element is the target's (resume) until the one worker that reads the block replaces it.
+    std::vector<Leaf> leaves;
+    BlockSet known; ///< blocks for which the target has told a leaf
+    Counters counters;
+    std::atomic<unsigned> running{0};
+
+private:
+    mutable std::mutex mutex_;
+    std::condition_variable told_more_;
+    std::uint64_t told_until_ = 0;
+    std::vector<Range> put_off_;
+    std::vector<Range> unreadable_;
+};
+
+/// One worker of the source: its own connection, disk queue, buffers and compression context. While
+/// one piece is hashed, packed and sent, the next ones are read.
+class SourceWorker {
+public:
+    SourceWorker(SourceSession& session, Channel& channel);
+
+    /// Carries pieces until there are none, then says STREAM_END.
+    void run(std::stop_token stop);
+
+    /// Sends these blocks, which were sent before, once more. Throws Error if they have changed.
+    void send_again(Range range, std::stop_token stop);
+
+private:
+    void fill(std::stop_token stop);
+    void finish(unsigned slot, const std::optional<Error>& error, std::stop_token stop);
+    void salvage_put_off(std::stop_token stop);
+    void frame_zeros(const Piece& piece, std::stop_token stop);
+    void frame_piece(std::uint64_t offset, std::span<const std::byte> bytes, std::stop_token stop);
+    void frame_data(std::uint64_t offset, std::span<const std::byte> block, const Leaf& leaf);
+    /// Notes the block's leaf; whether the target has the block already.
+    bool settle(std::uint64_t offset, const Leaf& leaf);
+    void extend_run(FrameType type, Range range);
+    void end_run();
+    void add(const FrameHeader& header, std::span<const std::byte> payload = {});
+    void send(std::stop_token stop);
+
+    SourceSession& session_;
+    Channel& channel_;
+    Packer packer_;
+    LevelChooser level_;
+    struct Slot {
+        AlignedBuffer buffer;
+        Range range;
+    };
+    std::vector<Slot> slots_;
+    std::vector<unsigned> free_slots_;
+    AlignedBuffer packed_;
+    std::size_t packed_used_ = 0;
+    Batch batch_;
+    FrameType run_type_ = FrameType::zero; ///< of run_
+    Range run_;                            ///< whole blocks that wait to become one frame
+    Leaf zero_leaf_;                       ///< of a whole block
+    std::unique_ptr<DiskQueue> queue_;     ///< ends before the buffers
+};
+
+} // namespace coldspare::clone

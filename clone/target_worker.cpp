@@ -1,0 +1,269 @@
+#include "clone/target_worker.hpp"
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "clone/pieces.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace coldspare::clone {
+
+namespace {
+
+// Zeroing is asked for in parts, so that a stop is seen between them.
+constexpr std::uint64_t zeroed_at_once = 128 << 20;
+
+Error damaged(const FrameHeader& header) {
+    return Error(fmt::format("the block at {} ({}) was damaged on the way: its hash is another",
+                             header.offset, format_bytes(header.offset)),
+                 "the network or a machine's memory damages data: check both, use TLS");
+}
+
+} // namespace
+
+// --- what the workers share --------------------------------------------------------------------
+
+TargetSession::TargetSession(Disk& target, const Geometry& shape)
+    : disk(target), geometry(shape), leaves(shape.block_count()), arrivals(shape.block_count()),
+      known(shape.block_count()) {}
+
+void TargetSession::written(Range range) {
+    bytes_written_ += range.length;
+    const std::scoped_lock lock(mutex_);
+    if (!written_.empty() && written_.back().end() == range.offset) {
+        written_.back().length += range.length;
+    } else {
+        written_.push_back(range);
+    }
+}
+
+std::vector<Range> TargetSession::take_written() {
+    const std::scoped_lock lock(mutex_);
+    return joined(std::exchange(written_, {}));
+}
+
+void TargetSession::note_unreadable(Range range) {
+    const std::scoped_lock lock(mutex_);
+    unreadable_.push_back(range);
+}
+
+std::vector<Range> TargetSession::unreadable() const {
+    const std::scoped_lock lock(mutex_);
+    return joined(unreadable_);
+}
+
+// --- one worker --------------------------------------------------------------------------------
+
+TargetWorker::TargetWorker(TargetSession& session, Channel& channel)
+    : session_(session), channel_(channel), packed_(session.geometry.block_size) {
+    const unsigned depth = queue_depth(session.geometry);
+    for (unsigned i = 0; i < depth; ++i) {
+        slots_.push_back(
+            {AlignedBuffer(static_cast<std::size_t>(piece_length(session.geometry))), {}});
+        free_slots_.push_back(i);
+    }
+    queue_ = session.disk.open_queue(depth);
+}
+
+void TargetWorker::run(std::stop_token stop) {
+    for (;;) {
+        const FrameHeader header = receive_header(stop);
+        switch (header.type) {
+        case FrameType::stream_end:
+            write_run();
+            while (queue_->under_way() > 0) {
+                reap();
+            }
+            --session_.running;
+            return;
+        case FrameType::zero:
+            check_data_frame(header, session_.geometry);
+            take_zeros(header, stop);
+            break;
+        case FrameType::same:
+            check_data_frame(header, session_.geometry);
+            take_same(header);
+            break;
+        case FrameType::unreadable:
+            check_data_frame(header, session_.geometry);
+            session_.note_unreadable(header.range());
+            break;
+        case FrameType::data:
+            check_data_frame(header, session_.geometry);
+            claim(header.range());
+            take_data(header, stop);
+            session_.leaves[header.offset / session_.geometry.block_size] = header.hash;
+            session_.counters.bytes_sent += header.raw_length;
+            ++session_.counters.blocks_sent;
+            break;
+        default:
+            skip(header, stop);
+        }
+    }
+}
+
+void TargetWorker::take_again(Range range, std::stop_token stop) {
+    for (std::uint64_t offset = range.offset; offset < range.end();
+         offset += session_.geometry.block_size) {
+        const FrameHeader header = receive_header(stop);
+        check_data_frame(header, session_.geometry);
+        if (header.type != FrameType::data || header.offset != offset ||
+            header.hash != session_.leaves[offset / session_.geometry.block_size]) {
+            throw Error(fmt::format("the peer broke the protocol: {} at {} where the block at {} "
+                                    "was asked for again",
+                                    frame_name(header.type), header.offset, offset),
+                        "run the same version of coldspare on both sides");
+        }
+        take_data(header, stop);
+    }
+    write_run();
+    while (queue_->under_way() > 0) {
+        reap();
+    }
+}
+
+FrameHeader TargetWorker::receive_header(std::stop_token stop) {
+    const Stopwatch waiting(session_.counters.net_ns);
+    std::array<std::byte, header_size> bytes;
+    channel_.receive(bytes, stop);
+    return decode(bytes);
+}
+
+void TargetWorker::receive_payload(std::span<std::byte> into, std::stop_token stop) {
+    const Stopwatch waiting(session_.counters.net_ns);
+    channel_.receive(into, stop);
+}
+
+/// What this version does not know, if its sender can do without an answer.
+void TargetWorker::skip(const FrameHeader& header, std::stop_token stop) {
+    if (is_known(header.type) || !header.ignorable()) {
+        throw Error(fmt::format("the peer broke the protocol: {} on a data connection",
+                                frame_name(header.type)),
+                    "run the same version of coldspare on both sides");
+    }
+    check_control_frame(header);
+    std::vector<std::byte> payload(header.wire_length);
+    receive_payload(payload, stop);
+}
+
+void TargetWorker::claim(Range range) {
+    const std::uint32_t size = session_.geometry.block_size;
+    for (std::uint64_t offset = range.offset; offset < range.end(); offset += size) {
+        // The leaf of what was there, if it was told, is written before ours.
+        static_cast<void>(session_.known.contains(offset / size));
+        if (!session_.arrivals.insert(offset / size)) {
+            throw Error(
+                fmt::format("the peer broke the protocol: the block at {} came twice", offset));
+        }
+    }
+}
+
+void TargetWorker::take_zeros(const FrameHeader& header, std::stop_token stop) {
+    claim(header.range());
+    const Geometry& geometry = session_.geometry;
+    const Leaf whole = zero_leaf(geometry.block_size);
+    for (std::uint64_t offset = header.offset; offset < header.range().end();
+         offset += geometry.block_size) {
+        const std::uint32_t length = geometry.length_at(offset);
+        session_.leaves[offset / geometry.block_size] =
+            length == geometry.block_size ? whole : zero_leaf(length);
+    }
+    for (std::uint64_t done = 0; done < header.raw_length;) {
+        if (stop.stop_requested()) {
+            throw interrupted();
+        }
+        const Stopwatch writing(session_.counters.io_ns);
+        const std::uint64_t length = std::min(header.raw_length - done, zeroed_at_once);
+        session_.disk.zero(header.offset + done, length);
+        done += length;
+    }
+    session_.counters.bytes_zero += header.raw_length;
+    session_.written(header.range());
+}
+
+void TargetWorker::take_same(const FrameHeader& header) {
+    claim(header.range());
+    const std::uint32_t size = session_.geometry.block_size;
+    for (std::uint64_t offset = header.offset; offset < header.range().end(); offset += size) {
+        if (!session_.known.contains(offset / size)) {
+            throw Error(fmt::format(
+                "the peer broke the protocol: SAME for the block at {}, which is not here",
+                offset));
+        }
+    }
+    session_.counters.bytes_same += header.raw_length;
+    session_.written(header.range());
+}
+
+void TargetWorker::take_data(const FrameHeader& header, std::stop_token stop) {
+    const std::span<std::byte> block = room_for(header);
+    if (header.codec == Codec::store) {
+        receive_payload(block, stop);
+    } else {
+        const std::span<std::byte> packed = packed_.first(header.wire_length);
+        receive_payload(packed, stop);
+        if (!unpacker_.unpack(packed, block)) {
+            throw damaged(header);
+        }
+    }
+    if (hash_block(block) != header.hash) {
+        throw damaged(header);
+    }
+    Slot& slot = slots_[*filling_];
+    slot.range.length += header.raw_length;
+    // The source's pieces end there: nothing more is to be expected behind.
+    if (slot.range.length == slot.buffer.size() ||
+        slot.range.end() % piece_length(session_.geometry) == 0) {
+        write_run();
+    }
+}
+
+std::span<std::byte> TargetWorker::room_for(const FrameHeader& header) {
+    if (filling_ && slots_[*filling_].range.end() != header.offset) {
+        write_run();
+    }
+    if (!filling_) {
+        while (free_slots_.empty()) {
+            reap();
+        }
+        filling_ = free_slots_.back();
+        free_slots_.pop_back();
+        slots_[*filling_].range = {header.offset, 0};
+    }
+    Slot& slot = slots_[*filling_];
+    return slot.buffer.span().subspan(static_cast<std::size_t>(slot.range.length),
+                                      header.raw_length);
+}
+
+void TargetWorker::write_run() {
+    if (!filling_) {
+        return;
+    }
+    Slot& slot = slots_[*filling_];
+    const Stopwatch writing(session_.counters.io_ns);
+    if (slot.range.length > 0) {
+        queue_->write(*filling_, slot.range.offset,
+                      slot.buffer.first(static_cast<std::size_t>(slot.range.length)));
+    } else {
+        free_slots_.push_back(*filling_);
+    }
+    filling_.reset();
+}
+
+void TargetWorker::reap() {
+    const DiskQueue::Done done = [&] {
+        const Stopwatch writing(session_.counters.io_ns);
+        return queue_->wait();
+    }();
+    if (done.error) {
+        throw *done.error;
+    }
+    session_.written(slots_[done.slot].range);
+    free_slots_.push_back(done.slot);
+}
+
+} // namespace coldspare::clone
