@@ -1,7 +1,9 @@
 // Disks and image files through the kernel. Direct I/O where the file system and the device offer
 // it: a page cache that fills with dirty pages makes progress a lie and reading back a test of
 // memory. Offsets are aligned by contract; the odd tail of an image goes through a second, buffered
-// descriptor of the same inode, and fdatasync covers both.
+// descriptor of the same inode, and fdatasync covers both. Single sectors are read directly too:
+// the page cache reads 4096 bytes for each, and one bad sector would take its good neighbours
+// along.
 #include "clone/disk.hpp"
 
 #include "base/error.hpp"
@@ -35,6 +37,7 @@ constexpr std::uint64_t zero_chunk = 1 << 20;
 constexpr std::string_view failing_source =
     "the disk may be failing: save it with ddrescue, and clone the image that makes";
 constexpr std::string_view failing_target = "the target may be full or failing: choose another";
+constexpr std::uint32_t smallest_sector = 512;
 
 struct stat stat_of(const fs::path& path) {
     struct stat status {};
@@ -67,17 +70,32 @@ std::uint32_t sector_of_image(int fd) {
     return 0;
 }
 
+/// What offsets and lengths of direct reads are multiples of: of a device its logical sector; of a
+/// file whatever its file system says, which is found by asking for 512 bytes.
+std::uint64_t unit_of_direct_reads(const DiskFacts& facts, const Fd& direct) {
+    if (!direct) {
+        return io_alignment;
+    }
+    if (facts.kind == DiskKind::block) {
+        return readable_unit(facts);
+    }
+    AlignedBuffer probe(smallest_sector);
+    const bool refused =
+        ::pread(direct.get(), probe.span().data(), probe.size(), 0) < 0 && errno == EINVAL;
+    return refused ? io_alignment : smallest_sector;
+}
+
 class LinuxDisk : public Disk {
 public:
     LinuxDisk(DiskFacts facts, Fd buffered, Fd direct, TargetContent content)
         : facts_(std::move(facts)), buffered_(std::move(buffered)), direct_(std::move(direct)),
-          content_(content) {}
+          read_unit_(unit_of_direct_reads(facts_, direct_)), content_(content) {}
 
     [[nodiscard]] const DiskFacts& facts() const override { return facts_; }
 
     void read(std::uint64_t offset, std::span<std::byte> into) override {
         try {
-            const std::size_t aligned = direct_length(into.size());
+            const std::size_t aligned = direct_read_length(offset, into.size());
             std::size_t got = 0;
             if (aligned > 0) {
                 got = read_at(direct_.get(), offset, into.first(aligned));
@@ -161,7 +179,12 @@ public:
     }
 
 private:
-    /// How much of an I/O of `length` can pass by the cache.
+    /// How much of a read of `length` can pass by the cache.
+    [[nodiscard]] std::size_t direct_read_length(std::uint64_t offset, std::size_t length) const {
+        return direct_ && offset % read_unit_ == 0 ? length / read_unit_ * read_unit_ : 0;
+    }
+
+    /// How much of a write of `length` can pass by the cache.
     [[nodiscard]] std::size_t direct_length(std::size_t length) const {
         return direct_ ? length / io_alignment * io_alignment : 0;
     }
@@ -201,6 +224,7 @@ private:
     DiskFacts facts_;
     Fd buffered_;
     Fd direct_;
+    std::uint64_t read_unit_;
     TargetContent content_;
 };
 
@@ -225,6 +249,10 @@ Fd open_direct(const fs::path& path, int flags, DirectIo direct) {
 }
 
 } // namespace
+
+std::uint32_t readable_unit(const DiskFacts& facts) {
+    return std::max(facts.logical_sector, smallest_sector);
+}
 
 bool overlap(const DiskFacts& one, const DiskFacts& other) {
     const auto lies_on = [](const DiskFacts& disk, const DiskFacts& storage) {

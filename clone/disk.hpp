@@ -40,9 +40,17 @@ struct Extent {
     bool zero = false; ///< a hole of an image: reads as zeros
 };
 
+/// The smallest piece that can be read of a disk: its logical sector, or 512 bytes where it knows
+/// none.
+[[nodiscard]] std::uint32_t readable_unit(const DiskFacts& facts);
+
 /// A disk, an image, or a stand-in for one. Calls block and may come from several threads at once;
 /// ranges lie inside [0, size). Buffers come from AlignedBuffer and offsets are multiples of
 /// io_alignment; only the last range of a disk may have an odd length. Throws Error with offset.
+///
+/// A read may be finer: it may begin and end at a multiple of readable_unit(facts()), into the same
+/// place that it would have in an aligned buffer. It then touches nothing but what it asks for, if
+/// the disk was opened with direct I/O and the kernel allows that size; else the page around it.
 class Disk {
 public:
     virtual ~Disk() = default;

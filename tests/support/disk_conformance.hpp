@@ -115,6 +115,30 @@ inline void zeros_over_data_and_data_over_zeros(const DiskMaker& make, std::uint
     CHECK(std::ranges::equal(read_back(*disk, 65536, 65536), buffer.span()));
 }
 
+/// What salvage() does around a bad spot, on both sides of every 4096th byte.
+inline void sectors_are_read_alone(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    AlignedBuffer pattern(static_cast<std::size_t>(size));
+    fill_pattern(pattern.span(), 0);
+    disk->write(0, pattern.span());
+    disk->flush();
+    AlignedBuffer buffer(4 * 4096);
+    const std::uint64_t first =
+        size > buffer.size() ? (size - buffer.size() + 4095) / 4096 * 4096 : 0;
+    for (const std::uint64_t length : {512U, 1024U, 4608U}) {
+        for (std::uint64_t at = first; at < size; at += 512) {
+            const std::uint64_t end = std::min(at + length, size);
+            // In the place that it would have in the buffer of a piece.
+            const std::span<std::byte> into = buffer.span().subspan(
+                static_cast<std::size_t>(at - first), static_cast<std::size_t>(end - at));
+            std::ranges::fill(buffer.span(), dirt);
+            disk->read(at, into);
+            CHECK(std::ranges::equal(
+                into, pattern.span().subspan(static_cast<std::size_t>(at), into.size())));
+        }
+    }
+}
+
 inline void reading_past_the_end_is_an_error(const DiskMaker& make, std::uint64_t size) {
     const std::unique_ptr<Disk> disk = make(size);
     AlignedBuffer buffer(65536);
@@ -159,6 +183,7 @@ inline void require_disk_conformance(const DiskMaker& make,
         conformance::tail_is_read_and_written(make, size);
         conformance::zeros_read_back_as_zeros(make, size);
         conformance::zeros_over_data_and_data_over_zeros(make, size);
+        conformance::sectors_are_read_alone(make, size);
         conformance::reading_past_the_end_is_an_error(make, size);
         conformance::threads_may_work_side_by_side(make, size);
     }

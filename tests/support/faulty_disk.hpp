@@ -4,11 +4,15 @@
 #include "clone/disk.hpp"
 #include "clone/range.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fmt/format.h>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace coldspare::clone {
 
@@ -17,6 +21,9 @@ struct Faults {
     std::optional<std::uint64_t> read_at;  ///< every read that covers this byte fails
     std::optional<std::uint64_t> write_at; ///< every write and zeroing that covers this byte fails
     bool flush = false;
+    std::vector<Range> unreadable; ///< every read that touches one of them fails
+    std::function<void()>
+        on_failed_read; ///< called before it fails: what takes time, takes it here
 };
 
 /// Another disk that fails where it is told to, in the words of the real one.
@@ -27,7 +34,19 @@ public:
     [[nodiscard]] const DiskFacts& facts() const override { return disk_.facts(); }
 
     void read(std::uint64_t offset, std::span<std::byte> into) override {
-        fail_if(faults_.read_at, "reading", "cannot read", {offset, into.size()});
+        const Range range{offset, into.size()};
+        if (is_unreadable(range)) {
+            {
+                const std::scoped_lock lock(mutex_);
+                failed_reads_.push_back(range);
+            }
+            if (faults_.on_failed_read) {
+                faults_.on_failed_read();
+            }
+            // As a real one may: what is left in the buffer is worth nothing.
+            std::ranges::fill(into, std::byte{0xBD});
+            throw failure("reading", "cannot read", range);
+        }
         disk_.read(offset, into);
     }
     void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
@@ -45,17 +64,37 @@ public:
         disk_.flush();
     }
 
+    /// For a fault that comes or goes; not while other threads use the disk.
+    [[nodiscard]] Faults& faults() { return faults_; }
+    /// The reads that failed, in order.
+    [[nodiscard]] const std::vector<Range>& failed_reads() const { return failed_reads_; }
+
 private:
+    [[nodiscard]] static bool covers(std::optional<std::uint64_t> byte, Range range) {
+        return byte && *byte >= range.offset && *byte < range.end();
+    }
+    [[nodiscard]] bool is_unreadable(Range range) const {
+        return covers(faults_.read_at, range) ||
+               std::ranges::any_of(faults_.unreadable, [range](const Range& bad) {
+                   return bad.offset < range.end() && range.offset < bad.end();
+               });
+    }
     void fail_if(std::optional<std::uint64_t> byte, std::string_view action,
                  std::string_view reason, Range range) const {
-        if (byte && *byte >= range.offset && *byte < range.end()) {
-            throw system_error(
-                fmt::format("{} '{}' at {}: {}", action, facts().name, range.offset, reason), EIO);
+        if (covers(byte, range)) {
+            throw failure(action, reason, range);
         }
+    }
+    [[nodiscard]] Error failure(std::string_view action, std::string_view reason,
+                                Range range) const {
+        return system_error(
+            fmt::format("{} '{}' at {}: {}", action, facts().name, range.offset, reason), EIO);
     }
 
     Disk& disk_;
     Faults faults_;
+    std::mutex mutex_;
+    std::vector<Range> failed_reads_;
 };
 
 } // namespace coldspare::clone
