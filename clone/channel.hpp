@@ -1,5 +1,6 @@
 #pragma once
 
+#include "clone/address.hpp"
 #include "clone/token.hpp"
 
 #include <chrono>
@@ -10,23 +11,8 @@
 #include <span>
 #include <stop_token>
 #include <string>
-#include <string_view>
-#include <sys/types.h>
 
 namespace coldspare::clone {
-
-/// Where to connect to, or to listen at.
-struct Address {
-    std::string host; ///< empty: every address of this machine
-    std::string port;
-
-    /// "host:port", "[::1]:port".
-    [[nodiscard]] std::string text() const;
-};
-
-/// Reads "HOST:PORT", "[V6]:PORT"; `listening` also allows "PORT" and ":PORT". Throws Error (2).
-enum class AddressUse { listen, connect };
-[[nodiscard]] Address parse_address(std::string_view text, AddressUse use);
 
 /// How a connection is protected: TLS 1.3 with this token, or plain TCP if there is none.
 using Security = std::optional<Token>;

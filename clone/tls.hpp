@@ -1,0 +1,45 @@
+#pragma once
+
+#include "base/error.hpp"
+#include "clone/token.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace coldspare::clone {
+
+/// TLS 1.3 on a connected socket (docs/PROTOCOL.md 2). Each call makes one attempt, which blocks
+/// for as long as the socket's own timeouts say. One thread at a time.
+class Tls {
+public:
+    enum class Side { client, server };
+
+    /// `fd` must live longer. `peer` is for messages.
+    Tls(int fd, std::string peer, Side side, const Token& token);
+    /// Says goodbye to the peer, if it can be said at once.
+    ~Tls();
+
+    /// Whether the handshake is done. Throws Error if it cannot be.
+    [[nodiscard]] bool shake_hands();
+
+    /// How many bytes were read; 0 if there is nothing yet. Throws Error.
+    [[nodiscard]] std::size_t read_some(std::span<std::byte> into);
+
+    /// How many bytes were written; 0 if nothing can be yet. Throws Error.
+    [[nodiscard]] std::size_t write_some(std::span<const std::byte> bytes);
+
+    /// Whether bytes from the peer wait here, and no longer in the socket.
+    [[nodiscard]] bool pending() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// What to say when the peer has closed the connection.
+[[nodiscard]] Error closed_by(std::string_view peer);
+
+} // namespace coldspare::clone
