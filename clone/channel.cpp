@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 namespace coldspare::clone {
 
@@ -53,7 +54,7 @@ struct Channel::Connection {
     bool broken = false;
 
     template <typename Io>
-    std::size_t attempt(Io io) {
+    auto attempt(Io io) {
         try {
             return io();
         } catch (const Error&) {
@@ -97,19 +98,31 @@ struct Channel::Connection {
         throw system_error(fmt::format("the connection with {} broke", peer), errno);
     }
 
-    /// One attempt to write. 0: nothing yet.
-    std::size_t write_some(std::span<const std::byte> bytes) {
+    /// One attempt to write, from the front of `pieces`.
+    void write_some(Pieces& pieces) {
         if (tls) {
-            return tls->write_some(bytes);
+            tls->write_some(pieces);
+            return;
         }
-        const ssize_t put = ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        std::array<iovec, 64> parts{};
+        msghdr message{};
+        message.msg_iov = parts.data();
+        const auto add = [&](std::span<const std::byte> piece) {
+            parts[message.msg_iovlen++] = {const_cast<std::byte*>(piece.data()), piece.size()};
+        };
+        add(pieces.front());
+        for (const std::span<const std::byte> piece : pieces.behind()) {
+            if (message.msg_iovlen == parts.size()) {
+                break;
+            }
+            add(piece);
+        }
+        const ssize_t put = ::sendmsg(fd.get(), &message, MSG_NOSIGNAL);
         if (put >= 0) {
-            return static_cast<std::size_t>(put);
+            pieces.skip(static_cast<std::size_t>(put));
+        } else if (errno != EAGAIN && errno != EINTR) {
+            throw system_error(fmt::format("the connection with {} broke", peer), errno);
         }
-        if (errno == EAGAIN || errno == EINTR) {
-            return 0;
-        }
-        throw system_error(fmt::format("the connection with {} broke", peer), errno);
     }
 };
 
@@ -167,12 +180,16 @@ Channel Channel::connect(const Address& address, std::stop_token stop) {
 }
 
 void Channel::send(std::span<const std::byte> bytes, std::stop_token stop) {
-    while (!bytes.empty()) {
+    send(std::span(&bytes, 1), std::move(stop));
+}
+
+void Channel::send(std::span<const std::span<const std::byte>> pieces, std::stop_token stop) {
+    Pieces rest(pieces);
+    while (!rest.empty() || (connection_->tls && connection_->tls->unsent())) {
         connection_->check(stop);
-        const std::size_t put =
-            connection_->attempt([&] { return connection_->write_some(bytes); });
-        connection_->sent += put;
-        bytes = bytes.subspan(put);
+        const std::size_t before = rest.size();
+        connection_->attempt([&] { connection_->write_some(rest); });
+        connection_->sent += before - rest.size();
     }
 }
 
@@ -197,6 +214,14 @@ bool Channel::readable(std::chrono::milliseconds wait) {
     return ::poll(&waiting, 1, static_cast<int>(wait.count())) > 0;
 }
 
+void Channel::renew_key_every(std::uint64_t bytes) {
+    if (connection_->tls) {
+        connection_->tls->renew_key_every(bytes);
+    }
+}
+KeyUpdates Channel::key_updates() const {
+    return connection_->tls ? connection_->tls->key_updates() : KeyUpdates();
+}
 void Channel::set_deadline(std::optional<TimePoint> deadline) {
     connection_->deadline = deadline;
 }

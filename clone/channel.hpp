@@ -1,6 +1,7 @@
 #pragma once
 
 #include "clone/address.hpp"
+#include "clone/tls.hpp"
 #include "clone/token.hpp"
 
 #include <chrono>
@@ -34,6 +35,10 @@ public:
     /// Sends all bytes. Throws Error if the peer is gone.
     void send(std::span<const std::byte> bytes, std::stop_token stop);
 
+    /// Sends the pieces one after the other, in as few system calls as can be: nothing is copied on
+    /// plain TCP.
+    void send(std::span<const std::span<const std::byte>> pieces, std::stop_token stop);
+
     /// Fills `into`. Throws Error if the connection ends first.
     void receive(std::span<std::byte> into, std::stop_token stop);
 
@@ -49,6 +54,11 @@ public:
     /// Bytes sent and received so far, as given to TCP without TLS's own.
     [[nodiscard]] std::uint64_t bytes_sent() const;
     [[nodiscard]] std::uint64_t bytes_received() const;
+
+    /// Renews the key for sending after so many bytes instead of 64 GiB: for tests. Nothing without
+    /// TLS.
+    void renew_key_every(std::uint64_t bytes);
+    [[nodiscard]] KeyUpdates key_updates() const;
 
     /// "192.0.2.7:40312".
     [[nodiscard]] const std::string& peer() const;

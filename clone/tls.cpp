@@ -3,11 +3,13 @@
 #include "base/error.hpp"
 #include "base/handle.hpp"
 #include "clone/digest.hpp"
+#include "clone/socket_buffer.hpp"
 
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -88,8 +90,6 @@ Context make_context(Tls::Side side, const Sha256& psk) {
     // A peer that just goes away is not a fault of TLS; success is DONE, never the end of the
     // stream.
     SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_default_read_buffer_len(context.get(), 256 * 1024);
-    SSL_CTX_set_read_ahead(context.get(), 1);
     if (side == Tls::Side::client) {
         // A server may answer the offered key with a certificate instead; none is ever trusted.
         SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
@@ -99,6 +99,90 @@ Context make_context(Tls::Side side, const Sha256& psk) {
     }
     return context;
 }
+
+// --- OpenSSL's way to the socket ------------------------------------------------------------
+
+SocketBuffer& socket_of(BIO* bio) {
+    return *static_cast<SocketBuffer*>(BIO_get_data(bio));
+}
+
+extern "C" {
+
+int coldspare_bio_write(BIO* bio, const char* data, std::size_t length, std::size_t* put) {
+    BIO_clear_retry_flags(bio);
+    *put = socket_of(bio).put(std::as_bytes(std::span(data, length)));
+    if (*put == 0 && length > 0) {
+        BIO_set_retry_write(bio);
+        return 0;
+    }
+    return 1;
+}
+
+int coldspare_bio_read(BIO* bio, char* data, std::size_t length, std::size_t* got) {
+    BIO_clear_retry_flags(bio);
+    SocketBuffer& socket = socket_of(bio);
+    *got = socket.take(std::as_writable_bytes(std::span(data, length)));
+    if (*got == 0 && !socket.ended() && socket.error() == 0) {
+        BIO_set_retry_read(bio);
+    }
+    return *got > 0 ? 1 : 0;
+}
+
+/// OpenSSL flushes at the end of each turn of a handshake, after a key update and after an alert.
+long coldspare_bio_control(BIO* bio, int command, long, void*) {
+    SocketBuffer& socket = socket_of(bio);
+    switch (command) {
+    case BIO_CTRL_FLUSH:
+        BIO_clear_retry_flags(bio);
+        if (!socket.flush_some()) {
+            return -1;
+        }
+        if (socket.unsent() > 0) {
+            BIO_set_retry_write(bio);
+            return -1;
+        }
+        return 1;
+    case BIO_CTRL_EOF:
+        return socket.ended() ? 1 : 0;
+    default:
+        return 0;
+    }
+}
+
+/// Counts key updates.
+void coldspare_look_at_message(int sent, int, int type, const void* bytes, std::size_t length, SSL*,
+                               void* updates) {
+    if (type == SSL3_RT_HANDSHAKE && length > 0 &&
+        *static_cast<const unsigned char*>(bytes) == SSL3_MT_KEY_UPDATE) {
+        auto& count = *static_cast<KeyUpdates*>(updates);
+        ++(sent == 1 ? count.sent : count.received);
+    }
+}
+
+} // extern "C"
+
+Handle<BIO, BIO_free> make_bio(SocketBuffer& socket) {
+    static const Handle<BIO_METHOD, BIO_meth_free> method = [] {
+        Handle<BIO_METHOD, BIO_meth_free> made(
+            BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "coldspare socket"));
+        if (made) {
+            BIO_meth_set_write_ex(made.get(), coldspare_bio_write);
+            BIO_meth_set_read_ex(made.get(), coldspare_bio_read);
+            BIO_meth_set_ctrl(made.get(), coldspare_bio_control);
+        }
+        return made;
+    }();
+    Handle<BIO, BIO_free> bio(method ? BIO_new(method.get()) : nullptr);
+    if (bio) {
+        BIO_set_data(bio.get(), &socket);
+        BIO_set_init(bio.get(), 1);
+    }
+    return bio;
+}
+
+constexpr std::size_t record_size = SSL3_RT_MAX_PLAIN_LENGTH;
+// Room for a record and what may have to go before it: a key update.
+constexpr std::size_t record_room = SSL3_RT_MAX_PACKET_SIZE + 64;
 
 /// OpenSSL's reason in words that say what to do about it.
 std::string tls_reason() {
@@ -122,23 +206,73 @@ std::string tls_reason() {
 } // namespace
 
 struct Tls::State {
+    explicit State(int fd) : socket(fd) {}
+
     std::string peer;
-    Side side;
+    Side side = Side::client;
     Sha256 psk{};
+    SocketBuffer socket;
     Context context;
     Handle<SSL, SSL_free> ssl;
+    KeyUpdates updates;
+    std::uint64_t renew_every = std::uint64_t{64} << 30;
+    std::uint64_t sealed = 0; ///< with the current key; each record counts as a full one
+    std::array<std::byte, record_size> joined; ///< a record's content from several pieces
+
+    [[nodiscard]] Error broke() const {
+        return system_error(fmt::format("the connection with {} broke", peer),
+                            socket.error() != 0 ? socket.error() : EPIPE);
+    }
+
+    /// Encrypts one record from the front of `pieces`. False: not now.
+    bool seal_record(Pieces& pieces) {
+        std::span<const std::byte> content = pieces.front();
+        if (content.size() < record_size) {
+            // Many small records would cost more than joining the pieces.
+            content = std::span(joined).first(pieces.copy(joined));
+        }
+        content = content.first(std::min(content.size(), record_size));
+        std::size_t put = 0;
+        if (SSL_write_ex(ssl.get(), content.data(), content.size(), &put) != 1) {
+            const int why = SSL_get_error(ssl.get(), 0);
+            if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
+                return false;
+            }
+            throw broke();
+        }
+        pieces.skip(put);
+        sealed += record_size;
+        if (sealed >= renew_every) {
+            renew_key();
+        }
+        return true;
+    }
+
+    /// The update travels with the next record.
+    void renew_key() {
+        if (SSL_key_update(ssl.get(), SSL_KEY_UPDATE_NOT_REQUESTED) != 1) {
+            throw Error(fmt::format("cannot renew the key of the connection with {}: {}", peer,
+                                    tls_reason()));
+        }
+        sealed = 0;
+    }
 };
 
 Tls::Tls(int fd, std::string peer, Side side, const Token& token)
-    : state_(std::make_unique<State>()) {
+    : state_(std::make_unique<State>(fd)) {
     state_->peer = std::move(peer);
     state_->side = side;
     state_->psk = psk_of(token);
     state_->context = make_context(side, state_->psk);
     state_->ssl.reset(SSL_new(state_->context.get()));
-    if (!state_->ssl || SSL_set_fd(state_->ssl.get(), fd) != 1) {
+    Handle<BIO, BIO_free> bio = make_bio(state_->socket);
+    if (!state_->ssl || !bio) {
         throw Error("cannot set up TLS: out of memory");
     }
+    BIO* both = bio.release();
+    SSL_set_bio(state_->ssl.get(), both, both);
+    SSL_set_msg_callback(state_->ssl.get(), coldspare_look_at_message);
+    SSL_set_msg_callback_arg(state_->ssl.get(), &state_->updates);
 }
 
 Tls::~Tls() {
@@ -174,13 +308,12 @@ std::size_t Tls::read_some(std::span<std::byte> into) {
     if (SSL_read_ex(ssl, into.data(), into.size(), &got) == 1) {
         return got;
     }
-    const int saved = errno;
     const int why = SSL_get_error(ssl, 0);
     if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
         return 0;
     }
-    if (why == SSL_ERROR_SYSCALL && saved != 0) {
-        throw system_error(fmt::format("the connection with {} broke", state_->peer), saved);
+    if (state_->socket.error() != 0) {
+        throw state_->broke();
     }
     if (why == SSL_ERROR_SSL) {
         throw Error(fmt::format("the connection with {} broke: {}", state_->peer, tls_reason()),
@@ -189,25 +322,32 @@ std::size_t Tls::read_some(std::span<std::byte> into) {
     throw closed_by(state_->peer);
 }
 
-std::size_t Tls::write_some(std::span<const std::byte> bytes) {
-    SSL* ssl = state_->ssl.get();
-    std::size_t put = 0;
-    ERR_clear_error();
-    if (SSL_write_ex(ssl, bytes.data(), bytes.size(), &put) == 1) {
-        return put;
+void Tls::write_some(Pieces& pieces) {
+    if (state_->socket.unsent() == 0) {
+        ERR_clear_error();
+        while (!pieces.empty() && state_->socket.room() >= record_room &&
+               state_->seal_record(pieces)) {
+        }
     }
-    const int saved = errno;
-    const int why = SSL_get_error(ssl, 0);
-    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
-        return 0;
+    if (!state_->socket.flush_some()) {
+        throw state_->broke();
     }
-    throw system_error(fmt::format("the connection with {} broke", state_->peer),
-                       saved != 0 ? saved : EPIPE);
+}
+
+bool Tls::unsent() const {
+    return state_->socket.unsent() > 0;
 }
 
 bool Tls::pending() const {
-    // With read-ahead, bytes that were taken from the socket are no longer seen by poll(2).
-    return SSL_has_pending(state_->ssl.get()) != 0;
+    return state_->socket.pending() || SSL_has_pending(state_->ssl.get()) != 0;
+}
+
+void Tls::renew_key_every(std::uint64_t bytes) {
+    state_->renew_every = bytes;
+}
+
+KeyUpdates Tls::key_updates() const {
+    return state_->updates;
 }
 
 Error closed_by(std::string_view peer) {
