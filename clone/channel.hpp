@@ -1,5 +1,7 @@
 #pragma once
 
+#include "clone/address.hpp"
+#include "clone/tls.hpp"
 #include "clone/token.hpp"
 
 #include <chrono>
@@ -10,23 +12,8 @@
 #include <span>
 #include <stop_token>
 #include <string>
-#include <string_view>
-#include <sys/types.h>
 
 namespace coldspare::clone {
-
-/// Where to connect to, or to listen at.
-struct Address {
-    std::string host; ///< empty: every address of this machine
-    std::string port;
-
-    /// "host:port", "[::1]:port".
-    [[nodiscard]] std::string text() const;
-};
-
-/// Reads "HOST:PORT", "[V6]:PORT"; `listening` also allows "PORT" and ":PORT". Throws Error (2).
-enum class AddressUse { listen, connect };
-[[nodiscard]] Address parse_address(std::string_view text, AddressUse use);
 
 /// How a connection is protected: TLS 1.3 with this token, or plain TCP if there is none.
 using Security = std::optional<Token>;
@@ -48,7 +35,8 @@ public:
     /// Sends all bytes. Throws Error if the peer is gone.
     void send(std::span<const std::byte> bytes, std::stop_token stop);
 
-    /// Sends the pieces one after the other.
+    /// Sends the pieces one after the other, in as few system calls as can be: nothing is copied on
+    /// plain TCP.
     void send(std::span<const std::span<const std::byte>> pieces, std::stop_token stop);
 
     /// Fills `into`. Throws Error if the connection ends first.
@@ -70,6 +58,10 @@ public:
     /// What the connection carries at most, in bytes a second, as TCP measured it lately; nothing
     /// before it could (tcp_info: tcpi_delivery_rate).
     [[nodiscard]] std::optional<double> delivery_rate() const;
+    /// Renews the key for sending after so many bytes instead of 64 GiB: for tests. Nothing without
+    /// TLS.
+    void renew_key_every(std::uint64_t bytes);
+    [[nodiscard]] KeyUpdates key_updates() const;
 
     /// "192.0.2.7:40312".
     [[nodiscard]] const std::string& peer() const;

@@ -5,7 +5,7 @@
 #include "base/text.hpp"
 #include "clone/digest.hpp"
 #include "clone/little_endian.hpp"
-#include "clone/pieces.hpp"
+#include "clone/io_sizes.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

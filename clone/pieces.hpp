@@ -1,40 +1,63 @@
 #pragma once
 
-#include "clone/blocks.hpp"
-#include "clone/range.hpp"
-
 #include <algorithm>
-#include <cstdint>
-#include <vector>
+#include <cstddef>
+#include <cstring>
+#include <span>
 
 namespace coldspare::clone {
 
-/// How much is read or written at once: what disks like, and four blocks of the usual size.
-inline constexpr std::uint64_t io_size = 1 << 20;
+/// Pieces of memory, read from the front as if they were one.
+class Pieces {
+public:
+    explicit Pieces(std::span<const std::span<const std::byte>> pieces) : pieces_(pieces) {
+        for (const std::span<const std::byte> piece : pieces) {
+            size_ += piece.size();
+        }
+        skip(0);
+    }
 
-/// The longest piece of data that a worker takes.
-[[nodiscard]] constexpr std::uint64_t piece_length(const Geometry& geometry) {
-    return std::max<std::uint64_t>(io_size, geometry.block_size);
-}
+    /// How many bytes are left.
+    [[nodiscard]] std::size_t size() const { return size_; }
+    [[nodiscard]] bool empty() const { return size_ == 0; }
 
-/// How many pieces a worker keeps under way: 4 MiB in all, which with a few workers keeps fast
-/// disks busy and slow ones from waiting long (docs/PERFORMANCE.md).
-[[nodiscard]] constexpr unsigned queue_depth(const Geometry& geometry) {
-    return static_cast<unsigned>(std::max<std::uint64_t>(2, 4 * io_size / piece_length(geometry)));
-}
+    /// What is left of the first piece; not empty unless all is.
+    [[nodiscard]] std::span<const std::byte> front() const {
+        return empty() ? std::span<const std::byte>() : pieces_.front().subspan(offset_);
+    }
 
-/// Sorted, with neighbours joined.
-[[nodiscard]] inline std::vector<Range> joined(std::vector<Range> ranges) {
-    std::ranges::sort(ranges, {}, &Range::offset);
-    std::vector<Range> result;
-    for (const Range& range : ranges) {
-        if (!result.empty() && result.back().end() == range.offset) {
-            result.back().length += range.length;
-        } else {
-            result.push_back(range);
+    /// The pieces behind the first.
+    [[nodiscard]] std::span<const std::span<const std::byte>> behind() const {
+        return empty() ? pieces_ : pieces_.subspan(1);
+    }
+
+    /// Copies from the front until `into` is full or nothing is left; returns how many bytes.
+    /// Takes nothing away.
+    std::size_t copy(std::span<std::byte> into) const {
+        std::size_t copied = 0;
+        for (Pieces rest = *this; !rest.empty() && copied < into.size();) {
+            const std::size_t count = std::min(rest.front().size(), into.size() - copied);
+            std::memcpy(into.data() + copied, rest.front().data(), count);
+            copied += count;
+            rest.skip(count);
+        }
+        return copied;
+    }
+
+    /// Takes `count` bytes away; there must be so many.
+    void skip(std::size_t count) {
+        size_ -= count;
+        offset_ += count;
+        while (!pieces_.empty() && offset_ >= pieces_.front().size()) {
+            offset_ -= pieces_.front().size();
+            pieces_ = pieces_.subspan(1);
         }
     }
-    return result;
-}
+
+private:
+    std::span<const std::span<const std::byte>> pieces_;
+    std::size_t offset_ = 0; ///< in the first of them
+    std::size_t size_ = 0;
+};
 
 } // namespace coldspare::clone

@@ -1,7 +1,7 @@
 #include "clone/rehash.hpp"
 
 #include "base/error.hpp"
-#include "clone/pieces.hpp"
+#include "clone/io_sizes.hpp"
 
 #include <algorithm>
 #include <array>

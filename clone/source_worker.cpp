@@ -2,7 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
-#include "clone/pieces.hpp"
+#include "clone/io_sizes.hpp"
 #include "clone/salvage.hpp"
 
 #include <fmt/format.h>

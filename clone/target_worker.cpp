@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "clone/pieces.hpp"
+#include "clone/io_sizes.hpp"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include "base/text.hpp"
 #include "base/workers.hpp"
 #include "clone/buffer.hpp"
-#include "clone/pieces.hpp"
+#include "clone/io_sizes.hpp"
 #include "clone/sender.hpp"
 
 #include <fmt/format.h>

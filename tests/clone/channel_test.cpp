@@ -10,7 +10,9 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -135,6 +137,92 @@ TEST_CASE("what one end sends the other receives") {
         CHECK(pair.client.bytes_sent() == sent.size());
         CHECK(pair.server.bytes_received() == sent.size());
         CHECK_FALSE(pair.server.broken());
+    }
+}
+
+TEST_CASE("pieces arrive as one stream of bytes") {
+    // Blocks behind their headers, pieces around the size of a TLS record, and more pieces than one
+    // call of the system takes.
+    std::vector<std::size_t> sizes{48, 262144, 48, 262144, 0, 16383, 16384, 16385, 1, 0, 700'001};
+    sizes.insert(sizes.end(), 3000, 7);
+    for (const Security& security : {plain, some_token()}) {
+        CAPTURE(security.has_value());
+        ChannelPair pair = connected_pair(security);
+        const std::vector<std::byte> sent = random_bytes(std::reduce(sizes.begin(), sizes.end()));
+        std::vector<std::span<const std::byte>> pieces;
+        std::size_t at = 0;
+        for (const std::size_t size : sizes) {
+            pieces.push_back(std::span(sent).subspan(at, size));
+            at += size;
+        }
+        std::jthread sender([&] { pair.client.send(pieces, {}); });
+        std::vector<std::byte> got(sent.size());
+        pair.server.receive(got, {});
+        sender.join();
+        CHECK(got == sent);
+        CHECK(pair.client.bytes_sent() == sent.size());
+    }
+}
+
+TEST_CASE("what was taken before a stop goes first the next time") {
+    for (const Security& security : {plain, some_token()}) {
+        CAPTURE(security.has_value());
+        ChannelPair pair = connected_pair(security);
+        const std::vector<std::byte> much = random_bytes(32 << 20);
+        std::stop_source source;
+        std::jthread stopper([&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            source.request_stop();
+        });
+        CHECK_THROWS_AS(pair.client.send(much, source.get_token()), Error);
+        const std::size_t taken = pair.client.bytes_sent();
+        REQUIRE(taken > 0);
+        REQUIRE(taken < much.size());
+        std::jthread sender([&] { pair.client.send(as_byte_span("end"), {}); });
+        std::vector<std::byte> got(taken);
+        pair.server.receive(got, {});
+        CHECK(std::equal(got.begin(), got.end(), much.begin()));
+        std::array<std::byte, 3> end{};
+        pair.server.receive(end, {});
+        CHECK(std::ranges::equal(end, as_byte_span("end")));
+    }
+}
+
+TEST_CASE("the keys of a long connection are renewed") {
+    constexpr std::size_t every = 1 << 20;
+    constexpr std::size_t size = 20 * every;
+    ChannelPair pair = connected_pair(some_token());
+    const std::vector<std::byte> to_server = random_bytes(size);
+    const std::vector<std::byte> to_client = random_bytes(size);
+    std::vector<std::byte> at_server(size);
+    std::vector<std::byte> at_client(size);
+    pair.client.renew_key_every(every);
+    pair.server.renew_key_every(every);
+    std::jthread server([&] {
+        pair.server.receive(at_server, {});
+        pair.server.send(to_client, {});
+    });
+    pair.client.send(to_server, {});
+    pair.client.receive(at_client, {});
+    server.join();
+    CHECK((at_server == to_server));
+    CHECK((at_client == to_client));
+    // An update is due after each MiB, and travels with whatever that end does next. For the last
+    // one at the server that is nothing.
+    CHECK(pair.client.key_updates().sent == 20);
+    CHECK(pair.server.key_updates().received == 19);
+    CHECK(pair.server.key_updates().sent == 19);
+    CHECK(pair.client.key_updates().received == 19);
+}
+
+TEST_CASE("a short connection keeps its keys") {
+    for (const Security& security : {plain, some_token()}) {
+        ChannelPair pair = connected_pair(security);
+        std::array<std::byte, 4> bytes{};
+        pair.client.send(bytes, {});
+        pair.server.receive(bytes, {});
+        CHECK(pair.client.key_updates().sent == 0);
+        CHECK(pair.server.key_updates().received == 0);
     }
 }
 

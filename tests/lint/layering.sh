@@ -18,7 +18,7 @@ home_of() {
   case $1 in
     zstd*.h) echo 'clone/codec.cpp' ;;
     xxhash.h | openssl/evp.h | openssl/rand.h) echo 'clone/digest.cpp' ;;
-    openssl/*) echo 'clone/channel.cpp' ;;
+    openssl/*) echo 'clone/tls.cpp' ;;
     blkid/* | libudev.h) echo 'clone/disk_list.cpp' ;;
     guestfs.h) echo 'fixup/appliance/guest.cpp' ;;
     CLI/*) echo 'cli/*' ;;

@@ -53,7 +53,7 @@ plant cli/main.cpp '#include "fixup/appliance/guest.hpp"' "the helper's headers"
 plant clone/wire.cpp '#include "range.hpp"' 'not written from the root'
 plant clone/wire.cpp '#include <zstd.h>' 'belongs to clone/codec.cpp'
 plant clone/codec.cpp '#include <xxhash.h>' 'belongs to clone/digest.cpp'
-plant clone/disk.cpp '# include <openssl/ssl.h>' 'belongs to clone/channel.cpp'
+plant clone/disk.cpp '# include <openssl/ssl.h>' 'belongs to clone/tls.cpp'
 plant fixup/plan.cpp '#include <guestfs.h>' 'belongs to fixup/appliance/guest.cpp'
 plant clone/wire.hpp '#include <nlohmann/json.hpp>' 'belongs to \*.cpp'
 plant clone/wire.cpp '#include <iostream>' 'belongs to'
