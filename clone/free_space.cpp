@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <fcntl.h>
 
 namespace coldspare::clone {
@@ -19,6 +20,8 @@ namespace coldspare::clone {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr std::uint32_t smallest_sector = 512;
 
 /// A partition, or the disk that has none.
 struct Part {
@@ -46,6 +49,33 @@ ReadBytes reader_of(Disk& disk, Range range) {
     };
 }
 
+std::uint64_t sectors_at(std::span<const std::byte> bytes, std::size_t at) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 4; i > 0; --i) {
+        value = value << 8 | std::to_integer<std::uint64_t>(bytes[at + i - 1]);
+    }
+    return value;
+}
+
+/// Where the tables of logical partitions lie: each has the one partition, and leads to the next.
+std::vector<Range> tables_in(const PartitionEntry& container, const ReadBytes& read,
+                             std::uint64_t sector) {
+    constexpr std::size_t second_entry = 446 + 16;
+    constexpr std::size_t most = 256;
+    std::vector<Range> tables;
+    std::array<std::byte, 512> bytes{};
+    for (std::uint64_t at = container.start; tables.size() < most;) {
+        read(at, bytes);
+        tables.push_back({at, sector});
+        const std::uint64_t next = sectors_at(bytes, second_entry + 8);
+        if (next == 0 || bytes[510] != std::byte{0x55} || bytes[511] != std::byte{0xaa}) {
+            break;
+        }
+        at = container.start + next * sector;
+    }
+    return tables;
+}
+
 class Search {
 public:
     Search(const fs::path& path, std::stop_token stop)
@@ -57,7 +87,6 @@ public:
         ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
         const DiskEntry disk = inspect_disk(path_);
         const Range all{0, disk_->facts().size};
-        const std::string type = disk.content.type;
         if (disk.table.empty()) {
             take({"the disk", disk.content, all});
         } else if (disk.table != "dos" && disk.table != "gpt") {
@@ -65,7 +94,15 @@ public:
         } else if (disk.beside_table.several || !disk.beside_table.type.empty()) {
             note("the disk", disk.beside_table.type, "it has a partition table as well");
         } else {
-            take_partitions(disk.partitions);
+            try {
+                take_partitions(disk, tables_of(disk));
+            } catch (const Error& error) {
+                if (error.status() == ExitStatus::interrupted) {
+                    throw;
+                }
+                found_ = {};
+                note("the disk", disk.table, error.message());
+            }
         }
         return std::move(found_);
     }
@@ -77,7 +114,21 @@ private:
                          : fmt::format("{} ({}) is copied whole: {}", part, type, reason));
     }
 
-    void take_partitions(std::vector<PartitionEntry> partitions) {
+    std::vector<Range> tables_of(const DiskEntry& disk) {
+        std::vector<Range> tables;
+        for (const PartitionEntry& entry : disk.partitions) {
+            if (entry.extended) {
+                const std::vector<Range> more =
+                    tables_in(entry, reader_of(*disk_, {0, disk.facts.size}),
+                              std::max(disk.facts.logical_sector, smallest_sector));
+                tables.insert(tables.end(), more.begin(), more.end());
+            }
+        }
+        return tables;
+    }
+
+    void take_partitions(const DiskEntry& disk, const std::vector<Range>& tables) {
+        std::vector<PartitionEntry> partitions = disk.partitions;
         std::ranges::sort(partitions, {}, &PartitionEntry::start);
         for (const PartitionEntry& entry : partitions) {
             const std::string name = fmt::format("partition {}", entry.number);
@@ -85,10 +136,15 @@ private:
                 continue;
             }
             const Range range{entry.start, entry.size};
-            if (!inside(range, disk_->facts().size)) {
+            const auto in_it = [&](Range table) {
+                return table.offset < range.end() && range.offset < table.end();
+            };
+            if (!inside(range, disk.facts.size)) {
                 note(name, entry.content.type, "it ends past the end of the disk");
             } else if (const std::string other = overlap_of(entry, partitions); !other.empty()) {
                 note(name, entry.content.type, other);
+            } else if (std::ranges::any_of(tables, in_it)) {
+                note(name, entry.content.type, "the table of a logical partition lies in it");
             } else {
                 take({name, entry.content, range});
             }

@@ -189,7 +189,7 @@ TEST_CASE("bitmaps of ext that disagree with their checksums or counts are not b
     CHECK(doubts.after("set_bg 0 free_blocks_count 7\nset_bg 0 checksum 1") ==
           "the checksum of its group 0 is wrong");
     overwrite(doubts.fresh(), 1024 + 0x3fc, "\1\2\3\4");
-    CHECK(reason(image) == "libext2fs says: Ext2 superblock checksum does not match superblock");
+    CHECK(reason(image) == "libext2fs says: Superblock checksum does not match superblock");
 }
 
 TEST_CASE("one wrong bit in a bitmap of ext without checksums is noticed") {
