@@ -150,7 +150,6 @@ void check_mmp(ext2_filsys file_system) {
 /// The blocks that superblocks, descriptors, bitmaps and inode tables of all groups lie on.
 BlockMap map_of_metadata(ext2_filsys file_system) {
     ext2fs_block_bitmap allocated = nullptr;
-    file_system->default_bitmap_type = EXT2FS_BMAP64_RBTREE; // some pieces a group, and no more
     check(ext2fs_allocate_block_bitmap(file_system, "metadata", &allocated));
     BlockMap map(allocated);
     for (dgrp_t group = 0; group < file_system->group_desc_count; ++group) {
@@ -268,7 +267,8 @@ std::vector<Range> free_space_of_ext(const fs::path& path, Range where,
     check_superblock(*open(path, where.offset, EXT2_FLAG_SUPER_ONLY)->super, where.length);
     const FileSystem opened = open(path, where.offset, 0);
     const ext2_filsys file_system = opened.get();
-    check_superblock(*file_system->super, where.length); // what was read this time
+    check_superblock(*file_system->super, where.length);     // what was read this time
+    file_system->default_bitmap_type = EXT2FS_BMAP64_RBTREE; // of metadata: few pieces a group
     check(ext2fs_check_desc(file_system));
     check_mmp(file_system);
     check_journal(file_system);
