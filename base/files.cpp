@@ -134,7 +134,7 @@ void write_file_atomically(const fs::path& path, std::span<const std::string_vie
     }
 }
 
-void make_parent_directories(const std::filesystem::path& path) {
+void make_parent_directories(const std::filesystem::path& path, std::string hint) {
     if (!path.has_parent_path()) {
         return;
     }
@@ -142,7 +142,8 @@ void make_parent_directories(const std::filesystem::path& path) {
     std::filesystem::create_directories(path.parent_path(), failed);
     if (failed) {
         throw Error(fmt::format("cannot make the directory '{}': {}", path.parent_path().string(),
-                                failed.message()));
+                                failed.message()),
+                    std::move(hint));
     }
 }
 

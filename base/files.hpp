@@ -39,8 +39,8 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 void write_file_atomically(const std::filesystem::path& path,
                            std::span<const std::string_view> pieces, mode_t mode = 0644);
 
-/// Makes the directory that will hold `path`, and those above it. Throws Error.
-void make_parent_directories(const std::filesystem::path& path);
+/// Makes the directory that will hold `path`, and those above it. Throws Error with `hint`.
+void make_parent_directories(const std::filesystem::path& path, std::string hint);
 
 /// Removes `path` durably (fsync of the directory). Returns whether there was one. Throws Error.
 bool remove_file_durably(const std::filesystem::path& path);

@@ -48,8 +48,10 @@ Content content_of(int fd, std::uint64_t offset, std::uint64_t size) {
     blkid_probe_enable_superblocks(probe.get(), 1);
     blkid_probe_set_superblocks_flags(probe.get(),
                                       BLKID_SUBLKS_TYPE | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_UUID);
-    if (blkid_do_safeprobe(probe.get()) != 0) {
-        return {};
+    constexpr int ambivalent = -2;
+    const int found = blkid_do_safeprobe(probe.get());
+    if (found != 0) {
+        return {.several = found == ambivalent};
     }
     return {value_of(probe.get(), "TYPE"), value_of(probe.get(), "LABEL"),
             value_of(probe.get(), "UUID")};
@@ -68,7 +70,8 @@ PartitionEntry describe(blkid_partition partition, int fd) {
     entry.name = text(blkid_partition_get_name(partition));
     entry.uuid = text(blkid_partition_get_uuid(partition));
     entry.bootable = guid == nullptr && (blkid_partition_get_flags(partition) & 0x80U) != 0;
-    if (blkid_partition_is_extended(partition) == 0) {
+    entry.extended = blkid_partition_is_extended(partition) != 0;
+    if (!entry.extended) {
         entry.content = content_of(fd, entry.start, entry.size);
     }
     return entry;
@@ -90,6 +93,7 @@ void read_table(int fd, DiskEntry& entry) {
         return;
     }
     entry.table = text(blkid_parttable_get_type(table));
+    entry.beside_table = content_of(fd, 0, entry.facts.size);
     for (int i = 0; i < blkid_partlist_numof_partitions(list); ++i) {
         entry.partitions.push_back(describe(blkid_partlist_get_partition(list, i), fd));
     }

@@ -15,6 +15,7 @@ struct Content {
     std::string type; ///< "ext4", "swap", "LVM2_member", "crypto_LUKS", ...
     std::string label;
     std::string uuid;
+    bool several = false; ///< the signatures of more than one; `type` is empty then
 };
 
 struct PartitionEntry {
@@ -25,14 +26,16 @@ struct PartitionEntry {
     std::string name;        ///< GPT: partition name
     std::string uuid;        ///< PARTUUID
     bool bootable = false;   ///< MBR: active flag
+    bool extended = false;   ///< MBR: holds logical partitions, and nothing else
     Content content;
 };
 
 /// A disk or an image, as `coldspare disks` shows it.
 struct DiskEntry {
     DiskFacts facts;
-    std::string table; ///< "dos", "gpt", or empty
-    Content content;   ///< of the whole disk, where it has no table
+    std::string table;    ///< "dos", "gpt", or empty
+    Content content;      ///< of the whole disk, where it has no table
+    Content beside_table; ///< what is recognised on the whole disk although it has a table
     std::vector<PartitionEntry> partitions;
     std::vector<sysfs::Use> uses;
 };

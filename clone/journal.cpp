@@ -193,7 +193,7 @@ Journal::Journal(fs::path path, JournalHead head, std::uint64_t size)
 }
 
 Journal Journal::create(const fs::path& path, const JournalHead& head) {
-    make_parent_directories(path);
+    make_parent_directories(path, "choose another with --state-dir");
     const std::string bytes = encode_head(head);
     write_file_atomically(path, bytes, 0600);
     return {path, head, bytes.size()};

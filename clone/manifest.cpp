@@ -244,7 +244,7 @@ fs::path journal_path(const fs::path& target, const fs::path& state_dir) {
 }
 
 void write_manifest(const fs::path& path, const Manifest& manifest) {
-    make_parent_directories(path);
+    make_parent_directories(path, "choose another with --state-dir");
     write_file_atomically(path, Encoded(manifest).pieces());
 }
 

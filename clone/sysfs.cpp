@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
 #include <fcntl.h>
 #include <filesystem>
 #include <linux/loop.h>
@@ -23,6 +25,7 @@ namespace {
 
 constexpr std::size_t attribute_limit = 64 * 1024;
 constexpr std::size_t table_limit = 4 << 20;
+constexpr std::uint64_t sysfs_sector = 512; // whatever the sectors of the disk
 
 fs::path directory_of(dev_t device) {
     return fmt::format("/sys/dev/block/{}:{}", ::major(device), ::minor(device));
@@ -35,6 +38,14 @@ std::string attribute(const fs::path& path) {
     } catch (const Error&) {
         return {};
     }
+}
+
+/// The number in an attribute; 0 if there is none.
+std::uint64_t number_at(const fs::path& path) {
+    const std::string text = attribute(path);
+    std::uint64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
 }
 
 std::optional<dev_t> device_of(const fs::path& directory) {
@@ -145,6 +156,28 @@ std::optional<loop_info64> loop_at(const std::string& node) {
         return std::nullopt;
     }
     return info;
+}
+
+void add_loops_on(dev_t device, const std::string& name, std::vector<Use>& uses) {
+    std::error_code none;
+    for (const fs::directory_entry& entry : fs::directory_iterator("/sys/block", none)) {
+        const std::string node = "/dev/" + entry.path().filename().string();
+        const std::optional<loop_info64> loop = loop_at(node);
+        if (loop && loop->lo_rdevice == device) {
+            uses.push_back({fmt::format("'{}' is attached to '{}'", name, node),
+                            attribute(entry.path() / "ro") != "1"});
+        }
+    }
+}
+
+/// Whether the kernel refuses to give the device to one alone (O_EXCL): then somebody has it.
+bool is_claimed(dev_t device, const std::string& node) {
+    struct stat status {};
+    if (::stat(node.c_str(), &status) != 0 || status.st_rdev != device) {
+        return false;
+    }
+    const Fd fd(::open(node.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+    return !fd && errno == EBUSY;
 }
 
 void add_file_uses(const struct stat& file, std::vector<Use>& uses) {
@@ -258,6 +291,38 @@ std::vector<Use> uses_of(const std::string& path) {
             add_device_uses(*part, partition, uses);
         }
     }
+    return uses;
+}
+
+std::vector<Use> uses_of_range(const std::string& path, Range range) {
+    std::vector<Use> uses;
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0 || !S_ISBLK(status.st_mode)) {
+        return uses_of(path);
+    }
+    std::error_code none;
+    const fs::path directory = fs::canonical(directory_of(status.st_rdev), none);
+    const auto look_at = [&uses](dev_t device, const fs::path& where, const std::string& node) {
+        const std::string name = where.filename().string();
+        add_device_uses(device, where, uses);
+        add_loops_on(device, name, uses);
+        if (!node.empty() && uses.empty() && is_claimed(device, node)) {
+            uses.push_back({fmt::format("'{}' is in use", name), true});
+        }
+    };
+    bool divided = false;
+    for (const fs::path& partition :
+         none ? std::vector<fs::path>() : partition_directories(directory)) {
+        const std::uint64_t start = number_at(partition / "start") * sysfs_sector;
+        const std::uint64_t length = number_at(partition / "size") * sysfs_sector;
+        const std::optional<dev_t> part = device_of(partition);
+        if (part && start < range.end() && range.offset < start + length) {
+            look_at(*part, partition, "/dev/" + partition.filename().string());
+            divided = true;
+        }
+    }
+    // The claim of a partition is one of the disk too: it tells nothing of the others.
+    look_at(status.st_rdev, directory, divided ? std::string() : path);
     return uses;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "clone/range.hpp"
+
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -36,6 +38,10 @@ struct Use {
 /// Who uses the device or one of its partitions (mounts, swap, holders such as LVM, md, multipath,
 /// crypt), or has the image file attached as a loop device.
 [[nodiscard]] std::vector<Use> uses_of(const std::string& path);
+
+/// The same for a part of a device: who uses the device as a whole, or a partition that has a byte
+/// in `range`. The kernel is asked as well: it knows mounts of other namespaces.
+[[nodiscard]] std::vector<Use> uses_of_range(const std::string& path, Range range);
 
 /// The number of a partition; 0 for a whole disk.
 [[nodiscard]] unsigned partition_number(dev_t device);

@@ -28,7 +28,7 @@ Bytes compressible(std::size_t size) {
 Bytes packed(const Bytes& raw) {
     Packer packer;
     Bytes into(raw.size());
-    into.resize(packer.pack(raw, into));
+    into.resize(packer.pack(raw, into, 1));
     return into;
 }
 
@@ -73,7 +73,7 @@ TEST_CASE("a packed block is smaller by at least a sixteenth and never as long a
         const Bytes raw(size, std::byte{'A'});
         Packer packer;
         Bytes into(size);
-        const std::size_t used = packer.pack(raw, into);
+        const std::size_t used = packer.pack(raw, into, 19);
         CHECK(used <= size - size / 16);
         CHECK(used < size);
     }
@@ -98,13 +98,13 @@ TEST_CASE("after noise packing is still tried now and then and then for every bl
     const Bytes text = compressible(block_size);
     Bytes into(block_size);
     for (int i = 0; i < 50; ++i) {
-        CHECK(packer.pack(noise, into) == 0);
+        CHECK(packer.pack(noise, into, 1) == 0);
     }
     int skipped = 0;
-    while (packer.pack(text, into) == 0) {
+    while (packer.pack(text, into, 1) == 0) {
         REQUIRE(++skipped < 8);
     }
-    CHECK(packer.pack(text, into) > 0);
+    CHECK(packer.pack(text, into, 1) > 0);
 }
 
 TEST_CASE("a payload of another size than the block is refused") {

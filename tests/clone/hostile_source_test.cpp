@@ -32,7 +32,8 @@ template <typename Mischief>
 Result meet(Mischief mischief) {
     Listener listener = loopback_listener();
     const Address address = listener.address();
-    const auto peers = listening_peers(std::move(listener), {}, [](std::string_view) {});
+    const auto peers =
+        listening_peers(std::move(listener), {}, std::chrono::seconds(0), [](std::string_view) {});
     MemoryDisk disk(disk_size + block_size, dirt);
     Outcome outcome;
     std::jthread target([&] {
@@ -96,7 +97,7 @@ TEST_CASE("a source made by hand that keeps the protocol gets DONE") {
     CHECK(result.manifest);
 }
 
-TEST_CASE("a block that comes twice is refused and written once") {
+TEST_CASE("a block that comes twice is refused and not written again") {
     for (const unsigned second : {0U, 1U}) {
         CAPTURE(second);
         const Result result = meet([&](HandmadeSource& source) {
@@ -107,7 +108,7 @@ TEST_CASE("a block that comes twice is refused and written once") {
             source.end(good_root());
         });
         require_refused(result, "the peer broke the protocol: the block at 4096 came twice");
-        CHECK(result.writes.size() == 1);
+        CHECK(result.writes.size() <= 1); // The first may still wait for its neighbours.
     }
 }
 
@@ -192,7 +193,7 @@ TEST_CASE("a payload that is not zstd is refused and not written") {
 TEST_CASE("a bomb is refused and not written") {
     const std::vector<std::byte> zeros(4 << 20);
     std::vector<std::byte> bomb(zeros.size());
-    bomb.resize(Packer(1).pack(zeros, bomb));
+    bomb.resize(Packer().pack(zeros, bomb, 1));
     REQUIRE(bomb.size() < block_size);
     const Result result = meet([&](HandmadeSource& source) {
         source.open_streams();
@@ -208,7 +209,7 @@ TEST_CASE("a bomb is refused and not written") {
 }
 
 TEST_CASE("an unknown frame on a data connection is refused by its number") {
-    for (const unsigned type : {0x12U, 0x13U, 0x22U, 0x7fU}) {
+    for (const unsigned type : {0x22U, 0x30U, 0x7fU}) {
         CAPTURE(type);
         const Result result = meet([&](HandmadeSource& source) {
             source.open_streams();

@@ -273,8 +273,8 @@ TEST_CASE("each value beyond its limit is refused with the limit") {
          all[3].parse},
         {"PLAN: the first disk has number 0",
          with(plan, "disks", disks({{"disk", 1}, {"mode", "full"}})), all[3].parse},
-        {"PLAN: mode 'resume' was not agreed on",
-         with(plan, "disks", disks({{"disk", 0}, {"mode", "resume"}})), all[3].parse},
+        {"PLAN: mode 'delta' is not known",
+         with(plan, "disks", disks({{"disk", 0}, {"mode", "delta"}})), all[3].parse},
         {"END or DONE: 'root' is not 64 hexadecimal digits",
          with(root, "disks",
               disks({{"disk", 0}, {"root", std::string(63, 'a')}, {"blocks_sent", 0}})),
@@ -361,10 +361,11 @@ TEST_CASE("the peer's reason is told as the peer's") {
     CHECK(error.status() == ExitStatus::failed);
 }
 
-TEST_CASE("the peer's refusal is ours and its interruption is not") {
-    constexpr std::array<std::pair<ExitStatus, ExitStatus>, 5> table{{
+TEST_CASE("what can be gone on with and what is refused is so for both, a lock is not") {
+    constexpr std::array<std::pair<ExitStatus, ExitStatus>, 6> table{{
+        {ExitStatus::incomplete, ExitStatus::incomplete},
         {ExitStatus::refused, ExitStatus::refused},
-        {ExitStatus::interrupted, ExitStatus::failed},
+        {ExitStatus::interrupted, ExitStatus::interrupted},
         {ExitStatus::locked, ExitStatus::failed},
         {ExitStatus::usage, ExitStatus::failed},
         {ExitStatus::done, ExitStatus::failed},

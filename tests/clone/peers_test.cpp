@@ -34,7 +34,8 @@ class WaitingTarget {
 public:
     explicit WaitingTarget(Security security)
         : listener_(loopback_listener()), address_(listener_.address()),
-          peers_(listening_peers(std::move(listener_), security, notices_.sink())),
+          peers_(listening_peers(std::move(listener_), security, std::chrono::seconds(0),
+                                 notices_.sink())),
           thread_([this](std::stop_token stop) {
               try {
                   control_.emplace(peers_->open_control(target_hello(), stop));
@@ -220,7 +221,8 @@ TEST_CASE("the connecting side waits for the listener and says so once") {
     while (notices.texts().empty()) {
         std::this_thread::yield();
     }
-    const auto peers = listening_peers(Listener(address), {}, [](std::string_view) {});
+    const auto peers =
+        listening_peers(Listener(address), {}, std::chrono::seconds(0), [](std::string_view) {});
     const Peers::Control theirs = peers->open_control(target_hello(), {});
     source.join();
     CHECK_FALSE(failure.has_value());
@@ -247,7 +249,8 @@ TEST_CASE("waiting for a listener ends with a stop") {
 
 TEST_CASE("waiting for a peer ends with a stop") {
     std::stop_source source;
-    const auto peers = listening_peers(loopback_listener(), some_token(), [](std::string_view) {});
+    const auto peers = listening_peers(loopback_listener(), some_token(), std::chrono::seconds(0),
+                                       [](std::string_view) {});
     std::jthread stopper([&] { source.request_stop(); });
     const Error error = thrown_by(
         [&] { static_cast<void>(peers->open_control(target_hello(), source.get_token())); });

@@ -35,6 +35,17 @@ DiskFacts target_facts() {
     return facts;
 }
 
+constexpr Geometry geometry{8192, 4096};
+
+/// Of a copy of zeros.
+Manifest finished() {
+    Manifest manifest;
+    manifest.geometry = geometry;
+    manifest.leaves.assign(2, zero_leaf(4096));
+    manifest.root = root_of(geometry, manifest.leaves);
+    return manifest;
+}
+
 TargetRequest request_for(const fs::path& path, Existing existing = Existing::refuse) {
     return {.path = path, .existing = existing, .state_dir = path.parent_path()};
 }
@@ -136,7 +147,7 @@ TEST_CASE("a new target is made in the source's size") {
     Target target(request_for(path));
     target.check();
     CHECK_FALSE(fs::exists(path));
-    const std::unique_ptr<Disk> disk = target.open(source_facts());
+    const std::unique_ptr<Disk> disk = target.open(source_facts(), geometry).disk;
     CHECK(disk->facts().size == 8192);
     CHECK(fs::file_size(path) == 8192);
 }
@@ -146,13 +157,14 @@ TEST_CASE("a new target that was not finished is removed and a finished one stay
     const fs::path path = directory / "image";
     {
         Target target(request_for(path));
-        static_cast<void>(target.open(source_facts()));
+        static_cast<void>(target.open(source_facts(), geometry));
     }
     CHECK_FALSE(fs::exists(path));
     {
         Target target(request_for(path));
-        static_cast<void>(target.open(source_facts()));
-        target.keep();
+        static_cast<void>(target.open(source_facts(), geometry));
+        target.begin();
+        target.keep(finished());
     }
     CHECK(fs::exists(path));
 }
@@ -163,7 +175,7 @@ TEST_CASE("a file that was there before is never removed") {
     write_file_atomically(path, std::string(8192, 'x'));
     {
         Target target(request_for(path, Existing::erase));
-        static_cast<void>(target.open(source_facts()));
+        static_cast<void>(target.open(source_facts(), geometry));
     }
     CHECK(read_file(path, 10'000) == std::string(8192, 'x'));
 }
@@ -174,8 +186,11 @@ TEST_CASE("the old manifest is gone before the first write") {
     write_file_atomically(path, std::string(8192, 'x'));
     Target target(request_for(path, Existing::erase));
     write_file_atomically(target.manifest(), "old");
-    static_cast<void>(target.open(source_facts()));
+    static_cast<void>(target.open(source_facts(), geometry));
+    CHECK(fs::exists(target.manifest()));
+    target.begin();
     CHECK_FALSE(fs::exists(target.manifest()));
+    CHECK(fs::exists(journal_path(path, directory.path())));
 }
 
 TEST_CASE("a target that is refused keeps its manifest") {
@@ -184,7 +199,7 @@ TEST_CASE("a target that is refused keeps its manifest") {
     write_file_atomically(path, std::string(100, 'x'));
     Target target(request_for(path, Existing::erase));
     write_file_atomically(target.manifest(), "old");
-    CHECK_THROWS_AS(static_cast<void>(target.open(source_facts())), Error);
+    CHECK_THROWS_AS(static_cast<void>(target.open(source_facts(), geometry)), Error);
     CHECK(fs::exists(target.manifest()));
 }
 
@@ -194,7 +209,7 @@ TEST_CASE("a file that appears while the source is awaited is refused") {
     Target target(request_for(path));
     target.check();
     write_file_atomically(path, std::string(8192, 'x'));
-    CHECK(thrown_by([&] { static_cast<void>(target.open(source_facts())); }).status() ==
+    CHECK(thrown_by([&] { static_cast<void>(target.open(source_facts(), geometry)); }).status() ==
           ExitStatus::refused);
     CHECK(read_file(path, 10'000) == std::string(8192, 'x'));
 }
@@ -204,7 +219,8 @@ TEST_CASE("a manifest that lies beside a new target is an old one and goes") {
     const fs::path path = directory / "image";
     Target target(request_for(path));
     write_file_atomically(target.manifest(), "of an image that somebody removed");
-    static_cast<void>(target.open(source_facts()));
+    static_cast<void>(target.open(source_facts(), geometry));
+    target.begin();
     CHECK_FALSE(fs::exists(target.manifest()));
 }
 
@@ -215,7 +231,8 @@ TEST_CASE("a target that became another one while the source was awaited is refu
     Target target(request_for(path, Existing::erase));
     target.check();
     write_file_atomically(path, std::string(8192, 'y'));
-    const Error error = thrown_by([&] { static_cast<void>(target.open(source_facts())); });
+    const Error error =
+        thrown_by([&] { static_cast<void>(target.open(source_facts(), geometry)); });
     CHECK(error.message() ==
           fmt::format("refusing to overwrite '{}': it is not what it was when this run started",
                       path.string()));
@@ -227,13 +244,13 @@ TEST_CASE("a target that was renamed or replaced during the copy is no success")
     const TemporaryDirectory directory;
     const fs::path path = directory / "image";
     Target target(request_for(path));
-    const std::unique_ptr<Disk> disk = target.open(source_facts());
-    CHECK_NOTHROW(target.check_still_there());
+    static_cast<void>(target.open(source_facts(), geometry));
+    target.begin();
     fs::rename(path, directory / "elsewhere");
-    CHECK_THROWS_AS(target.check_still_there(), Error);
+    CHECK_THROWS_AS(target.keep(finished()), Error);
     write_file_atomically(path, std::string(8192, 'z'));
     CHECK_THROWS_WITH_AS(
-        target.check_still_there(),
+        target.keep(finished()),
         fmt::format("'{}' was removed or replaced during the copy", path.string()).c_str(), Error);
 }
 
@@ -243,7 +260,7 @@ TEST_CASE("a half-made file that another run has locked is left to it") {
     Fd other;
     {
         Target target(request_for(path));
-        static_cast<void>(target.open(source_facts()));
+        static_cast<void>(target.open(source_facts(), geometry));
         other = open_file(path, O_RDWR);
         REQUIRE(::flock(other.get(), LOCK_EX | LOCK_NB) == 0);
     }
@@ -254,7 +271,7 @@ TEST_CASE("an image is for its owner alone") {
     const TemporaryDirectory directory;
     const fs::path path = directory / "image";
     Target target(request_for(path));
-    static_cast<void>(target.open(source_facts()));
+    static_cast<void>(target.open(source_facts(), geometry));
     CHECK((fs::status(path).permissions() & fs::perms::all) ==
           (fs::perms::owner_read | fs::perms::owner_write));
 }

@@ -1,5 +1,7 @@
 #include "clone/verify.hpp"
 
+#include "clone/manifest.hpp"
+
 #include "base/error.hpp"
 #include "tests/support/disk_conformance.hpp"
 #include "tests/support/faulty_disk.hpp"
@@ -35,7 +37,7 @@ Manifest manifest_of(const MemoryDisk& disk) {
 }
 
 VerifyReport verify_quietly(Disk& disk, const Manifest& manifest) {
-    return verify(disk, manifest, [](const Progress&) {}, {});
+    return verify(disk, manifest.geometry, manifest.leaves, [](const Progress&) {}, {});
 }
 
 void damage(MemoryDisk& disk, std::uint64_t offset) {
@@ -105,8 +107,9 @@ TEST_CASE("a stop ends reading back") {
     std::stop_source source;
     source.request_stop();
     const Error error = thrown_by([&] {
+        const Manifest manifest = manifest_of(disk);
         static_cast<void>(verify(
-            disk, manifest_of(disk), [](const Progress&) {}, source.get_token()));
+            disk, manifest.geometry, manifest.leaves, [](const Progress&) {}, source.get_token()));
     });
     CHECK(error.status() == ExitStatus::interrupted);
 }
@@ -114,7 +117,8 @@ TEST_CASE("a stop ends reading back") {
 TEST_CASE("progress of reading back ends at the whole") {
     MemoryDisk disk = good_disk();
     std::uint64_t last = 0;
-    static_cast<void>(verify(disk, manifest_of(disk),
+    const Manifest manifest = manifest_of(disk);
+    static_cast<void>(verify(disk, manifest.geometry, manifest.leaves,
                              [&](const Progress& progress) {
                                  CHECK(progress.total == size);
                                  CHECK(progress.done > last);

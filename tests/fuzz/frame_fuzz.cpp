@@ -44,7 +44,7 @@ void take(const HeaderBytes& bytes, const Geometry& geometry) {
     require(inside(header.range(), geometry.size) && header.raw_length > 0);
     require(header.offset % geometry.block_size == 0);
     if (header.type == FrameType::zero) {
-        require(header.wire_length == 0 && header.raw_length <= largest_zero_range);
+        require(header.wire_length == 0 && header.raw_length <= largest_range);
     } else {
         require(header.raw_length <= geometry.block_size);
         require(header.wire_length <= header.raw_length);
