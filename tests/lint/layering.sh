@@ -20,7 +20,8 @@ home_of() {
     xxhash.h | openssl/evp.h | openssl/rand.h) echo 'clone/digest.cpp' ;;
     openssl/*) echo 'clone/tls.cpp' ;;
     blkid/* | libudev.h) echo 'clone/disk_list.cpp' ;;
-    ext2fs/* | et/*) echo 'clone/used_ext.cpp' ;;
+    ext2fs/* | et/*) echo 'clone/*_ext.cpp' ;;
+    liburing.h) echo 'clone/disk_queue.cpp' ;;
     guestfs.h) echo 'fixup/appliance/guest.cpp' ;;
     CLI/*) echo 'cli/*' ;;
     nlohmann/json_fwd.hpp) echo '*' ;;
