@@ -52,7 +52,7 @@ BARS = (
     Bar("real", GIGABIT, who.OURS, *_alone(who.NETCAT), 5),
     Bar("real", GIGABIT, who.OURS, *_alone(who.ZSTD), 1.2),
     Bar("real", GIGABIT, who.OURS, *_PLAIN, 2.5),
-    Bar("real", GIGABIT, who.OURS_USED, *_alone(who.PARTCLONE), 1.5),
+    Bar("real", GIGABIT, who.OURS_USED, who.PARTCLONE, (who.PARTCLONE, who.PARTCLONE_BARE), 1.5),
 )
 
 

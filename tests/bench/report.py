@@ -89,7 +89,7 @@ class Result:
         best = [f"{verdict.way} ({bar.image}, {bar.link})" for bar, verdict in zip(self.bars, self.verdicts)
                 if len(bar.ways) > 1 and verdict.way]
         if best:
-            lines.append(f"nbdcopy's better direction, which counts: {'; '.join(dict.fromkeys(best))}.")
+            lines.append(f"Of peers that were tried in two ways the better one counts: {'; '.join(dict.fromkeys(best))}.")
         return lines
 
     def as_json(self):
