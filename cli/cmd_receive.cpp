@@ -2,6 +2,7 @@
 #include "cli/command.hpp"
 #include "cli/link.hpp"
 #include "cli/program.hpp"
+#include "clone/places.hpp"
 #include "clone/receiver.hpp"
 #include "clone/target.hpp"
 
@@ -66,11 +67,41 @@ public:
         nlohmann::json fields = to_json(report);
         fields["target"] = target_;
         fields["manifest"] = target.manifest().string();
-        output.result(ExitStatus::done, fields);
-        return ExitStatus::done;
+        if (!report.unreadable.empty()) {
+            report_unreadable(output, report, target, fields, stop);
+        }
+        const ExitStatus status = status_of(report);
+        output.result(status, fields);
+        return status;
     }
 
 private:
+    /// Says what is zeros in the copy because the source could not read it, and whose it was.
+    void report_unreadable(Output& output, const clone::CopyReport& report,
+                           const clone::Target& target, nlohmann::json& fields,
+                           std::stop_token stop) const {
+        nlohmann::json list = nlohmann::json::array();
+        std::uint64_t bytes = 0;
+        for (const clone::Place& place :
+             clone::places_of(target_, report.unreadable, look_for_files, stop)) {
+            bytes += place.range.length;
+            output.line("unreadable: " + place.text());
+            list.push_back({{"offset", place.range.offset},
+                            {"length", place.range.length},
+                            {"partition", place.partition},
+                            {"type", place.type},
+                            {"label", place.label},
+                            {"holders", place.holders}});
+        }
+        fields["unreadable"] = list;
+        fields["map"] = target.map().string();
+        output.warning(fmt::format("{} of the source could not be read and are zeros in the copy; "
+                                   "'{}' lists them for ddrescue",
+                                   format_bytes(bytes), target.map().string()));
+    }
+
+    static constexpr std::chrono::seconds look_for_files{20};
+
     LinkOptions link_;
     std::string target_;
     std::string direct_ = "auto";

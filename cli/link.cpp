@@ -3,7 +3,6 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
-#include "base/clock.hpp"
 #include "base/text.hpp"
 
 #include <CLI/CLI.hpp>
@@ -154,6 +153,10 @@ nlohmann::json to_json(const clone::CopyReport& report) {
             {"unreadable", unreadable},
             {"resumed", report.resumed},
             {"verified", report.verified}};
+}
+
+ExitStatus status_of(const clone::CopyReport& report) {
+    return report.unreadable.empty() ? ExitStatus::done : ExitStatus::incomplete;
 }
 
 void print_report(Output& output, const clone::CopyReport& report) {

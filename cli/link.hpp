@@ -51,6 +51,9 @@ private:
 /// The fields of the final event that `send` and `receive` share (DESIGN: send / receive).
 [[nodiscard]] nlohmann::json to_json(const clone::CopyReport& report);
 
+/// Done, or incomplete if something could not be read.
+[[nodiscard]] ExitStatus status_of(const clone::CopyReport& report);
+
 /// The final lines, the last two in the manner of dd(1).
 void print_report(Output& output, const clone::CopyReport& report);
 

@@ -23,13 +23,17 @@ public:
         if (!payload.empty()) {
             pieces_.push_back(payload);
         }
+        size_ += header_size + payload.size();
     }
     void clear() {
+        size_ = 0;
         headers_.clear();
         pieces_.clear();
     }
     /// Only a few more may be added before clear(): sendmsg(2) takes 1024 pieces.
     [[nodiscard]] bool full() const { return headers_.size() + 4 > capacity; }
+    /// Bytes of all frames.
+    [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return headers_.empty(); }
     [[nodiscard]] std::span<const std::span<const std::byte>> pieces() const { return pieces_; }
 
@@ -38,6 +42,7 @@ private:
 
     std::vector<std::array<std::byte, header_size>> headers_; ///< never reallocated
     std::vector<std::span<const std::byte>> pieces_;
+    std::size_t size_ = 0;
 };
 
 } // namespace coldspare::clone

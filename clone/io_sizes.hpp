@@ -23,13 +23,14 @@ inline constexpr std::uint64_t io_size = 1 << 20;
     return static_cast<unsigned>(std::max<std::uint64_t>(2, 4 * io_size / piece_length(geometry)));
 }
 
-/// Sorted, with neighbours joined.
+/// Sorted; what touches or overlaps becomes one.
 [[nodiscard]] inline std::vector<Range> joined(std::vector<Range> ranges) {
     std::ranges::sort(ranges, {}, &Range::offset);
     std::vector<Range> result;
     for (const Range& range : ranges) {
-        if (!result.empty() && result.back().end() == range.offset) {
-            result.back().length += range.length;
+        if (!result.empty() && range.offset <= result.back().end()) {
+            result.back().length =
+                std::max(result.back().end(), range.end()) - result.back().offset;
         } else {
             result.push_back(range);
         }

@@ -4,8 +4,8 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "clone/digest.hpp"
-#include "clone/little_endian.hpp"
 #include "clone/io_sizes.hpp"
+#include "clone/little_endian.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -130,21 +130,6 @@ std::size_t read_record(std::string_view bytes, const Geometry& geometry,
     return length + check_bytes;
 }
 
-/// Sorted; what overlaps or touches becomes one.
-std::vector<Range> united(std::vector<Range> ranges) {
-    std::ranges::sort(ranges, {}, &Range::offset);
-    std::vector<Range> result;
-    for (const Range& range : ranges) {
-        if (!result.empty() && range.offset <= result.back().end()) {
-            result.back().length =
-                std::max(result.back().end(), range.end()) - result.back().offset;
-        } else {
-            result.push_back(range);
-        }
-    }
-    return result;
-}
-
 } // namespace
 
 JournalContent parse_journal(std::string_view content) {
@@ -171,7 +156,7 @@ JournalContent parse_journal(std::string_view content) {
                read_record(content.substr(at), journal.head.geometry, ranges)) {
         at += record;
     }
-    journal.durable = united(std::move(ranges));
+    journal.durable = joined(std::move(ranges));
     journal.good_bytes = at;
     return journal;
 }

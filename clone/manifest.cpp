@@ -239,6 +239,10 @@ fs::path manifest_path(const fs::path& target, const fs::path& state_dir) {
     return path_for(target, state_dir, ".manifest");
 }
 
+fs::path map_path(const fs::path& target, const fs::path& state_dir) {
+    return path_for(target, state_dir, ".map");
+}
+
 fs::path journal_path(const fs::path& target, const fs::path& state_dir) {
     return path_for(target, state_dir, ".journal");
 }

@@ -44,6 +44,10 @@ struct Manifest {
 [[nodiscard]] std::filesystem::path journal_path(const std::filesystem::path& target,
                                                  const std::filesystem::path& state_dir);
 
+/// Where the list of what could not be read stands: beside the manifest.
+[[nodiscard]] std::filesystem::path map_path(const std::filesystem::path& target,
+                                             const std::filesystem::path& state_dir);
+
 /// Writes it durably; makes the directory if needed. Throws Error.
 void write_manifest(const std::filesystem::path& path, const Manifest& manifest);
 

@@ -156,6 +156,8 @@ CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
                                                             : Compression{Compression::Mode::none},
                                          .on_read_error = options.on_read_error,
                                          .free = options.free,
+                                         .limit = options.limit,
+                                         .streams = plan.streams,
                                          .told = plan.mode == CopyMode::resume});
         control.count(session->counters);
         control.send(FrameType::ready, {}, stop);

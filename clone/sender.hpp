@@ -17,6 +17,7 @@ struct SendOptions {
     Compression compression;
     std::uint32_t block_size = default_block_size;
     OnReadError on_read_error = OnReadError::skip;
+    RateLimit limit;
     std::vector<Range> free; ///< sorted and disjoint: not read, zeros on the target
 };
 

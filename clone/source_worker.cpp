@@ -30,7 +30,7 @@ SourceSession::SourceSession(Disk& source, SourcePlan asked)
               .zero = plan.told ? zero_piece_when_told : longest_zero_piece},
              plan.free),
       leaves(plan.geometry.block_count()), known(plan.told ? plan.geometry.block_count() : 0),
-      told_until_(plan.told ? 0 : plan.geometry.size) {}
+      bucket(plan.limit), told_until_(plan.told ? 0 : plan.geometry.size) {}
 
 void SourceSession::tell(Range range, std::span<const std::byte> told) {
     const std::scoped_lock lock(mutex_);
@@ -61,6 +61,20 @@ void SourceSession::await_told(std::uint64_t end, std::stop_token stop) {
 void SourceSession::put_off(Range piece) {
     const std::scoped_lock lock(mutex_);
     put_off_.push_back(piece);
+}
+
+void SourceSession::require_disk() {
+    try {
+        if (good_offset == UINT64_MAX) {
+            throw Error("not a single piece of it could be read");
+        }
+        AlignedBuffer probe(io_alignment);
+        disk.read(good_offset, probe.first(std::min<std::size_t>(
+                                   probe.size(), static_cast<std::size_t>(plan.geometry.size))));
+    } catch (Error& error) {
+        error.prepend("the disk does not answer any more");
+        throw;
+    }
 }
 
 std::optional<Range> SourceSession::take_put_off() {
@@ -146,6 +160,7 @@ void SourceWorker::finish(unsigned slot, const std::optional<Error>& error, std:
         return;
     }
     session_.counters.bytes_read += range.length;
+    session_.good_offset = range.offset;
     frame_piece(range.offset, slots_[slot].buffer.first(static_cast<std::size_t>(range.length)),
                 stop);
 }
@@ -158,6 +173,9 @@ void SourceWorker::salvage_put_off(std::stop_token stop) {
             const Stopwatch reading(session_.counters.io_ns);
             return salvage(session_.disk, range->offset, bytes, {}, stop);
         }();
+        if (!found.bad.empty() && found.bad.front().length == range->length) {
+            session_.require_disk();
+        }
         session_.counters.bytes_read += range->length;
         for (const Range& bad : found.bad) {
             add(FrameHeader{.type = FrameType::unreadable,
@@ -289,11 +307,14 @@ void SourceWorker::send(std::stop_token stop) {
     }
     {
         const Stopwatch sending(session_.counters.net_ns);
+        session_.bucket.pace(batch_.size(), stop);
         channel_.send(batch_.pieces(), stop);
     }
     batch_.clear();
     packed_used_ = 0;
-    if (const std::optional<double> rate = channel_.delivery_rate()) {
+    if (const Rate limit = session_.plan.limit.at(local_minute_of_day())) {
+        level_.carried(static_cast<double>(*limit) / session_.plan.streams);
+    } else if (const std::optional<double> rate = channel_.delivery_rate()) {
         level_.carried(*rate);
     }
 }

@@ -8,6 +8,7 @@
 #include "clone/cursor.hpp"
 #include "clone/digest.hpp"
 #include "clone/level.hpp"
+#include "clone/limit.hpp"
 #include "clone/progress.hpp"
 
 #include <atomic>
@@ -31,7 +32,9 @@ struct SourcePlan {
     Compression compression;
     OnReadError on_read_error = OnReadError::skip;
     std::vector<Range> free;
-    bool told = false; ///< the target tells what it has: no block goes before its word on it
+    RateLimit limit;
+    unsigned streams = 1; ///< that share the limit
+    bool told = false;    ///< the target tells what it has: no block goes before its word on it
 };
 
 /// What all workers of the source share in one session.
@@ -47,6 +50,8 @@ public:
 
     /// Pieces that could not be read at once, to be read again with care when all else is done.
     void put_off(Range piece);
+    /// Throws Error if not even what could be read before can be read: then the disk is gone.
+    void require_disk();
     [[nodiscard]] std::optional<Range> take_put_off();
     void give_up_on(const std::vector<Range>& ranges);
     /// Sorted and joined.
@@ -59,7 +64,9 @@ public:
     std::vector<Leaf> leaves;
     BlockSet known; ///< blocks for which the target has told a leaf
     Counters counters;
+    TokenBucket bucket;
     std::atomic<unsigned> running{0};
+    std::atomic<std::uint64_t> good_offset{UINT64_MAX}; ///< of a piece that could be read
 
 private:
     mutable std::mutex mutex_;

@@ -4,6 +4,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "clone/manifest.hpp"
+#include "clone/map_file.hpp"
 #include "clone/sysfs.hpp"
 
 #include <fmt/format.h>
@@ -85,6 +86,10 @@ void Target::check_still_there() const {
 
 fs::path Target::manifest() const {
     return manifest_path(request_.path, request_.state_dir);
+}
+
+fs::path Target::map() const {
+    return map_path(request_.path, request_.state_dir);
 }
 
 void Target::check() {
@@ -277,6 +282,14 @@ std::unique_ptr<Disk> Target::open_medium() {
 
 void Target::keep(const Manifest& manifest_of_copy) {
     check_still_there();
+    if (manifest_of_copy.unreadable.empty()) {
+        remove_file_durably(map());
+    } else {
+        write_map_file(map(), {.size = manifest_of_copy.geometry.size,
+                               .bad = manifest_of_copy.unreadable,
+                               .program = manifest_of_copy.program,
+                               .created = manifest_of_copy.created});
+    }
     write_manifest(manifest(), manifest_of_copy);
     remove_file_durably(journal_path(request_.path, request_.state_dir));
     journal_.reset();

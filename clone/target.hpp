@@ -56,6 +56,8 @@ public:
 
     [[nodiscard]] const std::filesystem::path& path() const { return request_.path; }
     [[nodiscard]] std::filesystem::path manifest() const;
+    /// Where keep() lists what the source could not read.
+    [[nodiscard]] std::filesystem::path map() const;
 
     /// Whether something of an unfinished copy is on the target, for the next run to go on with.
     [[nodiscard]] bool unfinished() const { return journal_.has_value(); }

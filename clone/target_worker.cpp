@@ -16,6 +16,7 @@ namespace {
 
 // Zeroing is asked for in parts, so that a stop is seen between them.
 constexpr std::uint64_t zeroed_at_once = 128 << 20;
+constexpr std::size_t most_unreadable = 1 << 20;
 
 Error damaged(const FrameHeader& header) {
     return Error(fmt::format("the block at {} ({}) was damaged on the way: its hash is another",
@@ -48,6 +49,13 @@ std::vector<Range> TargetSession::take_written() {
 
 void TargetSession::note_unreadable(Range range) {
     const std::scoped_lock lock(mutex_);
+    if (unreadable_.size() == most_unreadable) {
+        unreadable_ = joined(std::move(unreadable_));
+    }
+    if (unreadable_.size() == most_unreadable) {
+        throw Error(fmt::format("the source has more than {} unreadable places", most_unreadable),
+                    "save the disk with ddrescue, and clone the image that makes");
+    }
     unreadable_.push_back(range);
 }
 

@@ -179,8 +179,10 @@ TEST_CASE("a source that cannot be read is a failure on both sides where it was 
         CAPTURE(streams);
         MemoryDisk source(mixed_content(5 * mebibyte + 3), "source");
         MemoryDisk target(5 * mebibyte + 3, dirt);
-        const Outcome outcome = run_session(
-            source, target, {.streams = streams, .on_read_error = OnReadError::stop, .source_faults = {.read_at = 4 * mebibyte + 77}});
+        const Outcome outcome = run_session(source, target,
+                                            {.streams = streams,
+                                             .on_read_error = OnReadError::stop,
+                                             .source_faults = {.read_at = 4 * mebibyte + 77}});
         REQUIRE(outcome.failed_on_both_sides());
         const std::string message = "reading 'source' at 4194304: cannot read: Input/output error";
         CHECK(outcome.source_error->message() == message);
