@@ -31,6 +31,7 @@ public:
     [[nodiscard]] std::optional<int> level() const { return level_; }
 
     /// A block was packed at level(), and it was worth it.
+    /// `spent`: time of a core.
     void packed(std::size_t raw, std::size_t packed, std::chrono::nanoseconds spent);
 
     /// What the connection carries, in bytes a second.
