@@ -26,14 +26,13 @@ public:
         app.add_flag("--erase", erase_, "overwrite a device, or a file that exists");
         app.add_flag("--verify", verify_, "read the medium back before saying that it is done");
         declare_direct(app, direct_);
-        declare_state_dir(app, state_dir_);
     }
 
     ExitStatus run(Output& output, std::stop_token stop) override {
         clone::Target target({.path = target_,
                               .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
                               .direct = parse_direct(direct_),
-                              .state_dir = state_dir_});
+                              .state_dir = link_.state_dir()});
         target.check();
         if (const std::string overlay = target_ + ".fixup.qcow2";
             std::filesystem::exists(overlay)) {
@@ -78,7 +77,6 @@ private:
     LinkOptions link_;
     std::string target_;
     std::string direct_ = "auto";
-    std::string state_dir_ = default_state_dir;
     bool erase_ = false;
     bool verify_ = false;
 };

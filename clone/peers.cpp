@@ -76,7 +76,7 @@ class ConnectingPeers : public Peers {
 public:
     ConnectingPeers(Address address, Security security, std::chrono::seconds retry_for,
                     Notice notice)
-        : address_(std::move(address)), security_(security), retry_for_(retry_for),
+        : address_(std::move(address)), security_(std::move(security)), retry_for_(retry_for),
           notice_(std::move(notice)) {}
 
     Control open_control(const Hello& ours, std::stop_token stop) override {
@@ -149,7 +149,8 @@ private:
 class ListeningPeers : public Peers {
 public:
     ListeningPeers(Listener listener, Security security, Notice notice)
-        : listener_(std::move(listener)), security_(security), notice_(std::move(notice)),
+        : listener_(std::move(listener)), security_(std::move(security)),
+          notice_(std::move(notice)),
           acceptor_([this](std::stop_token stop) { accept_all(stop); }) {}
 
     ~ListeningPeers() override { close(); }
@@ -305,12 +306,13 @@ private:
 
 std::unique_ptr<Peers> connecting_peers(Address address, Security security,
                                         std::chrono::seconds retry_for, Notice notice) {
-    return std::make_unique<ConnectingPeers>(std::move(address), security, retry_for,
+    return std::make_unique<ConnectingPeers>(std::move(address), std::move(security), retry_for,
                                              std::move(notice));
 }
 
 std::unique_ptr<Peers> listening_peers(Listener listener, Security security, Notice notice) {
-    return std::make_unique<ListeningPeers>(std::move(listener), security, std::move(notice));
+    return std::make_unique<ListeningPeers>(std::move(listener), std::move(security),
+                                            std::move(notice));
 }
 
 } // namespace coldspare::clone
