@@ -198,6 +198,29 @@ TEST_CASE("a connecting stranger is refused by the side that listens and is told
     }
 }
 
+TEST_CASE("a stranger that goes on sending learns why it was turned away") {
+    const auto& [here, there, stranger] = machines();
+    Listener listener = loopback_listener();
+    std::jthread server([&] {
+        // The connection is closed when this has thrown.
+        CHECK_THROWS_AS(static_cast<void>(accept_one(listener).handshake(pinned(there, here),
+                                                                         in_seconds(10), {})),
+                        Error);
+    });
+    Channel client = Channel::connect(listener.address(), {});
+    client.secure(pinned(stranger, there), {});
+    const Error error = thrown_by([&] {
+        for (int i = 0; i < 2; ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            client.send(as_byte_span("still here"), {});
+        }
+        std::array<std::byte, 1> answer{};
+        client.receive(answer, {});
+    });
+    CHECK(contains(error.message(), "turns this machine away"));
+    CHECK(error.status() == ExitStatus::refused);
+}
+
 TEST_CASE("a certificate without its key is worth nothing") {
     const auto& [here, there, stranger] = machines();
     Identity thief = stranger;
