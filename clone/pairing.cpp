@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+#include <utility>
+
 namespace coldspare::clone {
 
 namespace {
@@ -20,6 +23,10 @@ public:
         Hello hello = ours;
         hello.identity = hex(own_);
         Control opened = peers_->open_control(hello, stop);
+        // The same peer may come again, after its connection was lost.
+        if (std::exchange(seen_, opened.theirs.identity) == opened.theirs.identity) {
+            return opened;
+        }
         if (opened.theirs.identity.empty()) {
             warn_(fmt::format("{} did not say --pair: nothing is remembered as '{}'",
                               opened.channel.peer(), name_));
@@ -44,6 +51,7 @@ private:
     Pins pins_;
     std::string name_;
     Fingerprint own_;
+    std::optional<std::string> seen_; ///< the identity that the peer told last
     Notice note_;
     Notice warn_;
 };

@@ -116,6 +116,25 @@ TEST_CASE("a side that pairs alone is warned and remembers nothing") {
     CHECK(target.pins.list().empty());
 }
 
+TEST_CASE("a peer that comes again after a lost connection is told of once") {
+    Machine source;
+    Machine target;
+    Listener listener = loopback_listener();
+    const Address address = listener.address();
+    const std::unique_ptr<Peers> there =
+        target.pairing(listening_peers(std::move(listener), token, target.notes.sink()), "server");
+    const std::unique_ptr<Peers> here = source.pairing(
+        connecting_peers(address, token, std::chrono::seconds(0), source.notes.sink()), "standby");
+    for (int i = 0; i < 2; ++i) {
+        std::jthread listening(
+            [&] { static_cast<void>(there->open_control(hello_of(Role::target), {})); });
+        static_cast<void>(here->open_control(hello_of(Role::source), {}));
+    }
+    CHECK(source.notes.texts().size() == 1);
+    CHECK(target.notes.texts().size() == 1);
+    CHECK(source.pins.known("standby"));
+}
+
 TEST_CASE("pairing again replaces what was remembered") {
     Machine source;
     Machine target;
