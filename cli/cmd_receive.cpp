@@ -29,7 +29,6 @@ public:
                      "begin anew, whatever an interrupted run has left on the target");
         app.add_flag("--verify", verify_, "read the medium back before saying that it is done");
         declare_direct(app, direct_);
-        declare_state_dir(app, state_dir_);
     }
 
     ExitStatus run(Output& output, std::stop_token stop) override {
@@ -38,7 +37,7 @@ public:
              .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
              .unfinished = no_resume_ ? clone::Unfinished::overwrite : clone::Unfinished::resume,
              .direct = parse_direct(direct_),
-             .state_dir = state_dir_,
+             .state_dir = link_.state_dir(),
              .notice = [&output](std::string_view text) { output.note(text); }});
         target.check();
         if (const std::string overlay = target_ + ".fixup.qcow2";
@@ -105,7 +104,6 @@ private:
     LinkOptions link_;
     std::string target_;
     std::string direct_ = "auto";
-    std::string state_dir_ = default_state_dir;
     bool erase_ = false;
     bool no_resume_ = false;
     bool verify_ = false;

@@ -39,6 +39,7 @@ struct CommandEntry {
 std::unique_ptr<Command> make_disks_command();
 std::unique_ptr<Command> make_send_command();
 std::unique_ptr<Command> make_receive_command();
+std::unique_ptr<Command> make_pair_command();
 std::unique_ptr<Command> make_verify_command();
 std::unique_ptr<Command> make_fixup_command();
 

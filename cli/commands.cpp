@@ -6,13 +6,15 @@ namespace coldspare::cli {
 
 namespace {
 
-constexpr std::array<CommandEntry, 5> table{{
+constexpr std::array<CommandEntry, 6> table{{
     {"disks", "list the disks of this machine and what uses them", "coldspare disks",
      make_disks_command},
     {"send", "serve a disk or an image as the source of a clone",
      "coldspare send --listen 10000 /dev/sda", make_send_command},
     {"receive", "write a clone to a disk or an image",
      "coldspare receive --connect 192.0.2.10:10000 /srv/standby/mail.img", make_receive_command},
+    {"pair", "list or forget the machines that this one is paired with", "coldspare pair list",
+     make_pair_command},
     {"verify", "read a clone back from its medium and compare it with its manifest",
      "coldspare verify /srv/standby/mail.img", make_verify_command},
     {"fixup", "make a clone bootable as a virtual machine, in an overlay",

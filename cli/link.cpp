@@ -25,6 +25,9 @@ void LinkOptions::declare(CLI::App& app) {
     app.add_option("--token-file", token_file_,
                    "file with the pairing token; the listening side makes it if it is missing")
         ->type_name("FILE");
+    app.add_option("--pair", pair_,
+                   "with a token: remember the other side by this name; later, instead of one")
+        ->type_name("NAME");
     app.add_flag("--insecure", insecure_, "plain TCP: nobody is authenticated, nothing is secret");
     app.add_option("--streams", streams_, "data connections; 0 means as many as cores, at most 4")
         ->type_name("N")
@@ -34,39 +37,72 @@ void LinkOptions::declare(CLI::App& app) {
         ->type_name("SECONDS")
         ->capture_default_str()
         ->check(CLI::Range(0, 86400));
+    declare_state_dir(app, state_dir_);
 }
 
 clone::Security LinkOptions::security(Output& output, clone::AddressUse use) {
-    const char* from_environment = std::getenv("COLDSPARE_TOKEN");
-    const bool given = !token_file_.empty() || from_environment != nullptr;
     if (insecure_) {
-        if (!token_file_.empty()) {
-            throw usage_error("--insecure and --token-file contradict each other",
-                              "leave out --insecure");
+        for (const auto& [option, value] :
+             {std::pair("--token-file", &token_file_), std::pair("--pair", &pair_)}) {
+            if (!value->empty()) {
+                throw usage_error(fmt::format("--insecure and {} contradict each other", option),
+                                  "leave out --insecure");
+            }
         }
         output.warning(
             "--insecure: everybody on the network can read this disk, and write the copy");
+        return {};
+    }
+    const std::optional<clone::Token> token = token_given();
+    if (!pair_.empty()) {
+        clone::check_pin_name(pair_);
+        const clone::Pins pins(state_dir_);
+        if (!token && token_file_.empty()) {
+            pin_ = pins.find(pair_);
+        } else if (pins.known(pair_)) {
+            output.note(fmt::format("'{}' is paired already: pairing anew", pair_));
+        }
+        identity_ = clone::load_identity(state_dir_);
+        if (pin_) {
+            return clone::Pinned{pair_, identity_, pin_->fingerprint};
+        }
+    }
+    if (token) {
+        return *token;
+    }
+    if (use == clone::AddressUse::listen) {
+        return make_token(output);
+    }
+    if (!token_file_.empty()) {
+        throw usage_error(fmt::format("there is no token file '{}'", token_file_),
+                          "give it with --token-file FILE or in COLDSPARE_TOKEN");
+    }
+    throw usage_error(
+        pair_.empty()
+            ? std::string("the connecting side needs the token that the listening side printed")
+            : fmt::format("nothing is paired as '{}' yet: the first time the connecting side needs "
+                          "the token that the listening side printed",
+                          pair_),
+        "give it with --token-file FILE or in COLDSPARE_TOKEN");
+}
+
+/// Takes it out of the environment: children have no use for it.
+std::optional<clone::Token> LinkOptions::token_given() const {
+    if (!token_file_.empty()) {
+        return std::filesystem::exists(token_file_)
+                   ? std::optional(clone::read_token_file(token_file_))
+                   : std::nullopt;
+    }
+    const char* from_environment = std::getenv("COLDSPARE_TOKEN");
+    if (from_environment == nullptr) {
         return std::nullopt;
     }
-    if (!token_file_.empty() && std::filesystem::exists(token_file_)) {
-        if (clone::others_can_read(token_file_)) {
-            output.warning(
-                fmt::format("others can read the token in '{}': chmod 600 it", token_file_));
-        }
-        return clone::read_token_file(token_file_);
-    }
-    if (token_file_.empty() && from_environment != nullptr) {
-        clone::Token token = clone::parse_token(from_environment);
-        ::unsetenv("COLDSPARE_TOKEN");
-        return token;
-    }
-    if (use == clone::AddressUse::connect) {
-        throw usage_error(
-            given ? fmt::format("there is no token file '{}'", token_file_)
-                  : std::string(
-                        "the connecting side needs the token that the listening side printed"),
-            "give it with --token-file FILE or in COLDSPARE_TOKEN");
-    }
+    clone::Token token = clone::parse_token(from_environment);
+    ::unsetenv("COLDSPARE_TOKEN");
+    return token;
+}
+
+clone::Token LinkOptions::make_token(Output& output) {
     const clone::Token token = clone::make_token();
     token_text_ = clone::format_token(token);
     if (!token_file_.empty()) {
@@ -76,12 +112,28 @@ clone::Security LinkOptions::security(Output& output, clone::AddressUse use) {
     return token;
 }
 
+/// `peers` with what --pair asks for.
+std::unique_ptr<clone::Peers> LinkOptions::remembering(std::unique_ptr<clone::Peers> peers,
+                                                       Output& output) const {
+    if (pair_.empty()) {
+        return peers;
+    }
+    const clone::Pins pins(state_dir_);
+    const auto note = [&output](std::string_view text) { output.note(text); };
+    const auto warn = [&output](std::string_view text) { output.warning(text); };
+    return pin_ ? clone::paired_peers(std::move(peers), pins, *pin_, warn)
+                : clone::pairing_peers(std::move(peers), pins, pair_, identity_.fingerprint, note,
+                                       warn);
+}
+
 std::unique_ptr<clone::Peers> LinkOptions::open(Output& output, std::string_view counterpart) {
     const auto notice = [&output](std::string_view text) { output.note(text); };
     if (!connect_.empty()) {
         const clone::Address address = clone::parse_address(connect_, clone::AddressUse::connect);
-        return clone::connecting_peers(address, security(output, clone::AddressUse::connect),
-                                       std::chrono::seconds(retry_for_), notice);
+        const clone::Security protection = security(output, clone::AddressUse::connect);
+        return remembering(
+            clone::connecting_peers(address, protection, std::chrono::seconds(retry_for_), notice),
+            output);
     }
     const clone::Address asked =
         clone::parse_address(listen_.empty() ? "10000" : listen_, clone::AddressUse::listen);
@@ -95,17 +147,19 @@ std::unique_ptr<clone::Peers> LinkOptions::open(Output& output, std::string_view
          {"token", token_file_.empty() && !token_text_.empty() ? nlohmann::json(token_text_)
                                                                : nlohmann::json()}});
     if (output.format() == Format::text) {
-        output.note(fmt::format("listening on {}", bound.text()));
+        output.note(fmt::format("listening on {}{}", bound.text(),
+                                pin_ ? fmt::format(" for '{}'", pair_) : ""));
         if (!token_text_.empty() && token_file_.empty()) {
-            output.note(
-                fmt::format("on the other machine:\n  COLDSPARE_TOKEN={} \\\n  coldspare {} "
-                            "--connect THIS-MACHINE:{} {}",
-                            token_text_, counterpart, bound.port,
-                            counterpart == "receive" ? "TARGET" : "DISK"));
+            output.note(fmt::format(
+                "on the other machine:\n  COLDSPARE_TOKEN={} \\\n  coldspare {} "
+                "--connect THIS-MACHINE:{} {}{}",
+                token_text_, counterpart, bound.port, pair_.empty() ? "" : "--pair THIS-MACHINE ",
+                counterpart == "receive" ? "TARGET" : "DISK"));
         }
     }
-    return clone::listening_peers(std::move(listener), protection, std::chrono::seconds(retry_for_),
-                                  notice);
+    return remembering(clone::listening_peers(std::move(listener), protection,
+                                              std::chrono::seconds(retry_for_), notice),
+                       output);
 }
 
 clone::CopyReport LinkOptions::run_sessions(

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "cli/output.hpp"
+#include "cli/program.hpp"
+#include "clone/pairing.hpp"
 #include "clone/peers.hpp"
 #include "clone/progress.hpp"
 
@@ -29,6 +31,7 @@ public:
     [[nodiscard]] std::unique_ptr<clone::Peers> open(Output& output, std::string_view counterpart);
 
     [[nodiscard]] unsigned streams() const { return streams_; }
+    [[nodiscard]] const std::string& state_dir() const { return state_dir_; }
 
     /// Runs sessions until one ends with a report: another one after each lost connection, as long
     /// as the copy gets on or `--retry-for` has not passed. Throws Error.
@@ -38,11 +41,19 @@ public:
 
 private:
     [[nodiscard]] clone::Security security(Output& output, clone::AddressUse use);
+    [[nodiscard]] std::optional<clone::Token> token_given() const;
+    [[nodiscard]] clone::Token make_token(Output& output);
+    [[nodiscard]] std::unique_ptr<clone::Peers> remembering(std::unique_ptr<clone::Peers> peers,
+                                                            Output& output) const;
 
     std::string listen_;
     std::string connect_;
     std::string token_file_;
     std::string token_text_; ///< made here
+    std::string pair_;
+    std::string state_dir_ = default_state_dir;
+    clone::Identity identity_;      ///< with --pair
+    std::optional<clone::Pin> pin_; ///< of the pair, where this session is protected by it
     bool insecure_ = false;
     unsigned streams_ = 0;
     unsigned retry_for_ = 600;

@@ -23,7 +23,8 @@ clone::DirectIo parse_direct(const std::string& value) {
 }
 
 void declare_state_dir(CLI::App& app, std::string& value) {
-    app.add_option("--state-dir", value, "where coldspare remembers clones on block devices")
+    app.add_option("--state-dir", value,
+                   "where coldspare remembers clones on block devices, and pairs")
         ->type_name("DIR")
         ->capture_default_str();
 }

@@ -74,11 +74,32 @@ struct Channel::Connection {
         }
     }
 
-    void start_tls(Tls::Side side, const Token& token, const std::stop_token& stop) {
-        tls.emplace(fd.get(), peer, side, token);
-        do {
+    void start_tls(Tls::Side side, const Security& security, const std::stop_token& stop) {
+        tls.emplace(fd.get(), peer, side, security);
+        bool done = false;
+        while (!done) {
             check(stop);
-        } while (!tls->shake_hands());
+            try {
+                done = tls->shake_hands();
+            } catch (const Error&) {
+                wait_for_the_end(stop);
+                throw;
+            }
+        }
+    }
+
+    /// TLS has told the peer why. Closing while something of the peer's is unread would reset the
+    /// connection, and the reason might be lost with it: read until the peer closes, for up to 1 s.
+    void wait_for_the_end(const std::stop_token& stop) const {
+        ::shutdown(fd.get(), SHUT_WR);
+        const TimePoint give_up = Clock::now() + std::chrono::seconds(1);
+        std::array<std::byte, 4096> unread;
+        while (!stop.stop_requested() && Clock::now() < give_up) {
+            const ssize_t got = ::recv(fd.get(), unread.data(), unread.size(), 0);
+            if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+                return;
+            }
+        }
     }
 
     /// One attempt to read. 0: nothing yet.
@@ -136,7 +157,7 @@ Channel::~Channel() = default;
 void Channel::secure(const Security& security, std::stop_token stop) {
     if (security) {
         connection_->deadline = Clock::now() + std::chrono::seconds(10);
-        connection_->start_tls(Tls::Side::client, *security, stop);
+        connection_->start_tls(Tls::Side::client, security, stop);
         connection_->deadline.reset();
     }
 }
@@ -324,7 +345,7 @@ Channel Listener::Pending::handshake(const Security& security, TimePoint deadlin
                                      std::stop_token stop) {
     connection_->deadline = deadline;
     if (security) {
-        connection_->start_tls(Tls::Side::server, *security, stop);
+        connection_->start_tls(Tls::Side::server, security, stop);
     }
     return Channel(std::move(connection_));
 }

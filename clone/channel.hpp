@@ -1,8 +1,8 @@
 #pragma once
 
 #include "clone/address.hpp"
+#include "clone/security.hpp"
 #include "clone/tls.hpp"
-#include "clone/token.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -14,9 +14,6 @@
 #include <string>
 
 namespace coldspare::clone {
-
-/// How a connection is protected: TLS 1.3 with this token, or plain TCP if there is none.
-using Security = std::optional<Token>;
 
 /// One TCP connection, with TLS 1.3 or without (docs/PROTOCOL.md 2). Blocking; every call returns
 /// within 250 ms of a stop being asked for, by throwing interrupted(). One thread at a time.

@@ -144,6 +144,9 @@ std::string encode(const Hello& hello) {
         object["program"] = hello.program;
         object["streams"] = hello.streams;
         object["features"] = hello.features;
+        if (!hello.identity.empty()) {
+            object["identity"] = hello.identity;
+        }
     } else {
         object["connection"] = "data";
         object["session"] = hello.session;
@@ -174,6 +177,9 @@ Hello parse_hello(std::string_view payload) {
         hello.program = fields.text("program");
         hello.streams = fields.small("streams", 65535);
         hello.features = fields.texts("features", 64);
+        if (fields.has("identity")) {
+            hello.identity = fields.hex_text("identity", 64);
+        }
     } else if (kind == "data") {
         hello.kind = ConnectionKind::data;
         hello.session = fields.hex_text("session", 32);

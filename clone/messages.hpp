@@ -30,6 +30,7 @@ struct Hello {
     ConnectionKind kind = ConnectionKind::control;
     unsigned streams = 1;              ///< control: the most data connections wanted
     std::vector<std::string> features; ///< control
+    std::string identity;              ///< control: 64 hexadecimal digits; empty: no --pair
     std::string session;               ///< data: 32 hexadecimal digits
     unsigned stream = 0;               ///< data: its number
 };

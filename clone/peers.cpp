@@ -81,7 +81,7 @@ class ConnectingPeers : public Peers {
 public:
     ConnectingPeers(Address address, Security security, std::chrono::seconds retry_for,
                     Notice notice)
-        : address_(std::move(address)), security_(security), retry_for_(retry_for),
+        : address_(std::move(address)), security_(std::move(security)), retry_for_(retry_for),
           notice_(std::move(notice)) {}
 
     Control open_control(const Hello& ours, std::stop_token stop) override {
@@ -349,7 +349,7 @@ private:
 
 std::unique_ptr<Peers> connecting_peers(Address address, Security security,
                                         std::chrono::seconds retry_for, Notice notice) {
-    return std::make_unique<ConnectingPeers>(std::move(address), security, retry_for,
+    return std::make_unique<ConnectingPeers>(std::move(address), std::move(security), retry_for,
                                              std::move(notice));
 }
 

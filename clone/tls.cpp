@@ -2,7 +2,6 @@
 
 #include "base/error.hpp"
 #include "base/handle.hpp"
-#include "clone/digest.hpp"
 #include "clone/socket_buffer.hpp"
 
 #include <fmt/format.h>
@@ -13,6 +12,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
+#include <variant>
 
 namespace coldspare::clone {
 
@@ -21,14 +22,6 @@ namespace {
 constexpr std::string_view psk_identity = "coldspare-token-1";
 // The external PSK is bound to SHA-256; a suite with another hash fails the handshake.
 constexpr const char* cipher_suites = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
-
-Sha256 psk_of(const Token& token) {
-    constexpr std::string_view prefix = "coldspare pairing token 1\n";
-    std::array<std::byte, prefix.size() + std::tuple_size_v<Token>> input{};
-    std::memcpy(input.data(), prefix.data(), prefix.size());
-    std::memcpy(input.data() + prefix.size(), token.data(), token.size());
-    return sha256(input);
-}
 
 /// The session object that carries the PSK into OpenSSL (SSL_CTX_set_psk_use_session_callback(3)).
 SSL_SESSION* psk_session(SSL* ssl, const Sha256& psk) {
@@ -45,8 +38,17 @@ SSL_SESSION* psk_session(SSL* ssl, const Sha256& psk) {
     return session.release();
 }
 
-const Sha256& psk_of(SSL* ssl) {
-    return *static_cast<const Sha256*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+/// What the callbacks of a handshake need to know, and what they found.
+struct Secrets {
+    Security security;
+    Sha256 psk{};                   ///< with a token
+    std::optional<Fingerprint> met; ///< of the certificate that the peer showed
+
+    [[nodiscard]] const Pinned* pinned() const { return std::get_if<Pinned>(&security.how); }
+};
+
+Secrets& secrets_of(SSL* ssl) {
+    return *static_cast<Secrets*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
 }
 
 extern "C" {
@@ -55,7 +57,7 @@ int coldspare_use_psk(SSL* ssl, const EVP_MD*, const unsigned char** identity, s
                       SSL_SESSION** session) {
     *identity = reinterpret_cast<const unsigned char*>(psk_identity.data());
     *length = psk_identity.size();
-    *session = psk_session(ssl, psk_of(ssl));
+    *session = psk_session(ssl, secrets_of(ssl).psk);
     return *session != nullptr ? 1 : 0;
 }
 
@@ -64,17 +66,69 @@ int coldspare_find_psk(SSL* ssl, const unsigned char* identity, std::size_t leng
     *session = nullptr;
     const std::string_view asked(reinterpret_cast<const char*>(identity), length);
     if (asked == psk_identity) {
-        *session = psk_session(ssl, psk_of(ssl));
+        *session = psk_session(ssl, secrets_of(ssl).psk);
     }
     return 1;
+}
+
+/// In place of the whole verification of a certificate: names, issuers and dates mean nothing. That
+/// the peer has the private key is proved by its signature over the handshake.
+int coldspare_check_pin(X509_STORE_CTX* store, void* secrets) {
+    auto& known = *static_cast<Secrets*>(secrets);
+    X509* certificate = X509_STORE_CTX_get0_cert(store);
+    unsigned char* der = nullptr;
+    const int length = certificate != nullptr ? i2d_X509(certificate, &der) : 0;
+    bool good = false;
+    if (length > 0) {
+        try {
+            known.met =
+                fingerprint_of(std::as_bytes(std::span(der, static_cast<std::size_t>(length))));
+            good = known.pinned() != nullptr && known.met == known.pinned()->theirs;
+        } catch (const std::exception&) {
+            good = false; // no certificate, or no memory: nobody is trusted
+        }
+        OPENSSL_free(der);
+    }
+    if (!good) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+    }
+    return good ? 1 : 0;
 }
 
 } // extern "C"
 
 using Context = Handle<SSL_CTX, SSL_CTX_free>;
 
+/// The handshake with a token.
+void use_token(SSL_CTX* context, Tls::Side side) {
+    if (side == Tls::Side::client) {
+        // A server may answer the offered key with a certificate instead; none is ever trusted.
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+        SSL_CTX_set_psk_use_session_callback(context, coldspare_use_psk);
+    } else {
+        SSL_CTX_set_psk_find_session_callback(context, coldspare_find_psk);
+    }
+}
+
+/// The handshake with certificates on both sides.
+void use_identity(SSL_CTX* context, Secrets& secrets) {
+    const Identity& own = secrets.pinned()->own;
+    const auto* key = reinterpret_cast<const unsigned char*>(own.key.data());
+    const auto* certificate = reinterpret_cast<const unsigned char*>(own.certificate.data());
+    if (SSL_CTX_use_certificate_ASN1(context, static_cast<int>(own.certificate.size()),
+                                     certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_ED25519, context, key,
+                                    static_cast<long>(own.key.size())) != 1 ||
+        SSL_CTX_set1_sigalgs_list(context, "ed25519") != 1) {
+        throw Error("cannot set up TLS 1.3: OpenSSL refuses this machine's certificate",
+                    "check the system's OpenSSL policy (openssl.cnf)");
+    }
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    SSL_CTX_set_cert_verify_callback(context, coldspare_check_pin, &secrets);
+}
+
 /// One context per connection: OpenSSL 3.0 locks what a context shares between connections.
-Context make_context(Tls::Side side, const Sha256& psk) {
+Context make_context(Tls::Side side, Secrets& secrets) {
     Context context(
         SSL_CTX_new(side == Tls::Side::client ? TLS_client_method() : TLS_server_method()));
     if (!context || SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION) != 1 ||
@@ -82,7 +136,7 @@ Context make_context(Tls::Side side, const Sha256& psk) {
         throw Error("cannot set up TLS 1.3: OpenSSL refuses its cipher suites",
                     "check the system's OpenSSL policy (openssl.cnf)");
     }
-    SSL_CTX_set_app_data(context.get(), const_cast<Sha256*>(&psk));
+    SSL_CTX_set_app_data(context.get(), &secrets);
     SSL_CTX_set_num_tickets(context.get(), 0);
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(context.get(),
@@ -90,12 +144,10 @@ Context make_context(Tls::Side side, const Sha256& psk) {
     // A peer that just goes away is not a fault of TLS; success is DONE, never the end of the
     // stream.
     SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
-    if (side == Tls::Side::client) {
-        // A server may answer the offered key with a certificate instead; none is ever trusted.
-        SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-        SSL_CTX_set_psk_use_session_callback(context.get(), coldspare_use_psk);
+    if (secrets.pinned() != nullptr) {
+        use_identity(context.get(), secrets);
     } else {
-        SSL_CTX_set_psk_find_session_callback(context.get(), coldspare_find_psk);
+        use_token(context.get(), side);
     }
     return context;
 }
@@ -185,9 +237,7 @@ constexpr std::size_t record_size = SSL3_RT_MAX_PLAIN_LENGTH;
 constexpr std::size_t record_room = SSL3_RT_MAX_PACKET_SIZE + 64;
 
 /// OpenSSL's reason in words that say what to do about it.
-std::string tls_reason() {
-    const unsigned long code = ERR_get_error();
-    ERR_clear_error();
+std::string words_for(unsigned long code) {
     switch (ERR_GET_REASON(code)) {
     case SSL_R_BINDER_DOES_NOT_VERIFY:
     case SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER:
@@ -196,11 +246,37 @@ std::string tls_reason() {
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_HTTP_REQUEST:
         return "what it sent is not TLS";
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+        return "it shows a certificate, where it should know the token";
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+        return "it wants a token, and no certificate";
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+        return "it came without the token";
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+        return "it showed no certificate";
     default:
         break;
     }
     const char* reason = code != 0 ? ERR_reason_error_string(code) : nullptr;
     return reason != nullptr ? reason : "it closed the connection";
+}
+
+/// Why TLS failed, where `code` is OpenSSL's reason.
+Error failure(std::string_view what, const std::string& peer, const Secrets& secrets) {
+    const unsigned long code = ERR_get_error();
+    ERR_clear_error();
+    if (const Pinned* pinned = secrets.pinned()) {
+        if (secrets.met && secrets.met != pinned->theirs) {
+            return stranger_error(*pinned, peer, *secrets.met);
+        }
+        if (ERR_GET_REASON(code) == SSL_R_SSLV3_ALERT_BAD_CERTIFICATE) {
+            return turned_away_error(*pinned, peer);
+        }
+    }
+    return Error(fmt::format("{}: {}", what, words_for(code)), what_is_needed(secrets.security));
 }
 
 } // namespace
@@ -210,7 +286,7 @@ struct Tls::State {
 
     std::string peer;
     Side side = Side::client;
-    Sha256 psk{};
+    Secrets secrets;
     SocketBuffer socket;
     Context context;
     Handle<SSL, SSL_free> ssl;
@@ -251,19 +327,22 @@ struct Tls::State {
     /// The update travels with the next record.
     void renew_key() {
         if (SSL_key_update(ssl.get(), SSL_KEY_UPDATE_NOT_REQUESTED) != 1) {
-            throw Error(fmt::format("cannot renew the key of the connection with {}: {}", peer,
-                                    tls_reason()));
+            throw failure(fmt::format("cannot renew the key of the connection with {}", peer), peer,
+                          secrets);
         }
         sealed = 0;
     }
 };
 
-Tls::Tls(int fd, std::string peer, Side side, const Token& token)
+Tls::Tls(int fd, std::string peer, Side side, Security security)
     : state_(std::make_unique<State>(fd)) {
     state_->peer = std::move(peer);
     state_->side = side;
-    state_->psk = psk_of(token);
-    state_->context = make_context(side, state_->psk);
+    state_->secrets.security = std::move(security);
+    if (const auto* token = std::get_if<Token>(&state_->secrets.security.how)) {
+        state_->secrets.psk = psk_of(*token);
+    }
+    state_->context = make_context(side, state_->secrets);
     state_->ssl.reset(SSL_new(state_->context.get()));
     Handle<BIO, BIO_free> bio = make_bio(state_->socket);
     if (!state_->ssl || !bio) {
@@ -282,19 +361,23 @@ Tls::~Tls() {
 
 bool Tls::shake_hands() {
     SSL* ssl = state_->ssl.get();
+    const Secrets& secrets = state_->secrets;
     ERR_clear_error();
     const int done = state_->side == Side::client ? SSL_connect(ssl) : SSL_accept(ssl);
     if (done != 1) {
         const int why = SSL_get_error(ssl, done);
-        if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
-            throw Error(fmt::format("no secure connection with {}: {}", state_->peer, tls_reason()),
-                        "both sides need the same token, and both TLS (no --insecure)");
+        if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
+            return false;
         }
-        return false;
+        throw failure(fmt::format("no secure connection with {}", state_->peer), state_->peer,
+                      secrets);
     }
-    // The handshake counts only if both sides proved that they know the token: an external PSK
-    // that was accepted is a resumed session to OpenSSL.
-    if (SSL_session_reused(ssl) != 1) {
+    // The handshake counts only if both sides proved who they are: with a token, an external PSK
+    // that was accepted is a resumed session to OpenSSL; with pinned keys, the certificate was
+    // looked at.
+    const bool proved = secrets.pinned() == nullptr ? SSL_session_reused(ssl) == 1
+                                                    : secrets.met == secrets.pinned()->theirs;
+    if (!proved) {
         throw Error(fmt::format("{} did not prove that it knows the token", state_->peer),
                     "somebody else answers there: check the address and the network");
     }
@@ -316,8 +399,9 @@ std::size_t Tls::read_some(std::span<std::byte> into) {
         throw state_->broke();
     }
     if (why == SSL_ERROR_SSL) {
-        throw Error(fmt::format("the connection with {} broke: {}", state_->peer, tls_reason()),
-                    "both sides need the same token");
+        // The client has shaken hands before the server has looked at its certificate.
+        throw failure(fmt::format("the connection with {} broke", state_->peer), state_->peer,
+                      state_->secrets);
     }
     throw closed_by(state_->peer);
 }

@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "clone/pieces.hpp"
-#include "clone/token.hpp"
+#include "clone/security.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -25,8 +25,8 @@ class Tls {
 public:
     enum class Side { client, server };
 
-    /// `fd` must live longer. `peer` is for messages.
-    Tls(int fd, std::string peer, Side side, const Token& token);
+    /// `fd` must live longer. `peer` is for messages. `security` is a token or pinned keys.
+    Tls(int fd, std::string peer, Side side, Security security);
     /// Says goodbye to the peer, if it can be said at once.
     ~Tls();
 

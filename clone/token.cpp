@@ -4,11 +4,11 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "clone/digest.hpp"
+#include "clone/secret_file.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <sys/stat.h>
 
 namespace coldspare::clone {
 
@@ -118,21 +118,30 @@ Token parse_token(std::string_view text) {
 }
 
 Token read_token_file(const std::filesystem::path& path) {
+    const std::string text = [&] {
+        try {
+            return read_secret_file(path, 4096, "the token");
+        } catch (const Error& error) {
+            if (error.status() == ExitStatus::usage) {
+                throw;
+            }
+            throw usage_error(
+                fmt::format("reading the token from '{}': {}", path.string(), error.message()),
+                "the listening side makes one: see --token-file in coldspare-send(8)");
+        }
+    }();
     try {
-        return parse_token(read_file(path, 4096));
-    } catch (const Error& error) {
-        throw usage_error(
-            fmt::format("reading the token from '{}': {}", path.string(), error.message()),
-            error.hint().empty()
-                ? "the listening side makes one: see --token-file in coldspare-send(8)"
-                : error.hint());
+        return parse_token(text);
+    } catch (Error& error) {
+        error.prepend(fmt::format("reading the token from '{}'", path.string()));
+        throw;
     }
 }
 
-bool others_can_read(const std::filesystem::path& path) {
-    struct stat status {};
-    return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-           (status.st_mode & (S_IRGRP | S_IROTH)) != 0;
+Sha256 psk_of(const Token& token) {
+    constexpr std::string_view prefix = "coldspare pairing token 1\n";
+    const std::string_view secret(reinterpret_cast<const char*>(token.data()), token.size());
+    return sha256_of_pieces(std::array{prefix, secret});
 }
 
 } // namespace coldspare::clone

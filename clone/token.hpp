@@ -1,5 +1,7 @@
 #pragma once
 
+#include "clone/digest.hpp"
+
 #include <array>
 #include <cstddef>
 #include <filesystem>
@@ -20,10 +22,10 @@ using Token = std::array<std::byte, 16>;
 /// the text: it may be a secret with a slip.
 [[nodiscard]] Token parse_token(std::string_view text);
 
-/// Reads a token from a file. Throws Error (status 2).
+/// Reads a token from a file. Throws Error (status 2), also if others can read the file.
 [[nodiscard]] Token read_token_file(const std::filesystem::path& path);
 
-/// Whether users other than the owner may read the file.
-[[nodiscard]] bool others_can_read(const std::filesystem::path& path);
+/// The key that TLS makes of it (docs/PROTOCOL.md 2).
+[[nodiscard]] Sha256 psk_of(const Token& token);
 
 } // namespace coldspare::clone

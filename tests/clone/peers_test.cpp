@@ -74,7 +74,7 @@ Peers::Control come_as_source(const Address& address, const Security& security) 
 
 TEST_CASE("both sides know each other and what they agreed on") {
     for (const Security& security : {Security(), some_token()}) {
-        CAPTURE(security.has_value());
+        CAPTURE(static_cast<bool>(security));
         WaitingTarget target(security);
         const Peers::Control ours = come_as_source(target.address(), security);
         CHECK(ours.theirs.role == Role::target);
@@ -86,7 +86,7 @@ TEST_CASE("both sides know each other and what they agreed on") {
 
 TEST_CASE("a port scan is turned away and the right one still gets through") {
     for (const Security& security : {Security(), some_token()}) {
-        CAPTURE(security.has_value());
+        CAPTURE(static_cast<bool>(security));
         WaitingTarget target(security);
         { const Channel scan = Channel::connect(target.address(), {}); }
         {

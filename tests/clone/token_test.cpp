@@ -104,7 +104,7 @@ TEST_CASE("a token file holds a token and blanks around it") {
 TEST_CASE("a token file that is not good is named and its content is not") {
     const TemporaryDirectory directory;
     const std::filesystem::path path = directory / "token";
-    write_file_atomically(path, "MY-SECRET-WITH-A-SLIP");
+    write_file_atomically(path, "MY-SECRET-WITH-A-SLIP", 0600);
     const Error error = thrown_by([&] { static_cast<void>(read_token_file(path)); });
     CHECK(error.message() ==
           fmt::format("reading the token from '{}': {}", path.string(), complaint));
@@ -121,20 +121,25 @@ TEST_CASE("a token file that is missing or endless is wrong usage") {
     }
 }
 
-TEST_CASE("a token file that others can read is noticed") {
+TEST_CASE("a token file that others can read is refused") {
     const TemporaryDirectory directory;
     const std::filesystem::path path = directory / "token";
+    const std::string text = format_token(counting_token());
     for (const mode_t mode : {0600U, 0400U, 0700U}) {
         CAPTURE(mode);
-        write_file_atomically(path, "x", mode);
-        CHECK_FALSE(others_can_read(path));
+        write_file_atomically(path, text, mode);
+        CHECK(read_token_file(path) == counting_token());
     }
-    for (const mode_t mode : {0640U, 0604U, 0644U}) {
+    for (const mode_t mode : {0640U, 0604U, 0644U, 0620U}) {
         CAPTURE(mode);
-        write_file_atomically(path, "x", mode);
-        CHECK(others_can_read(path));
+        write_file_atomically(path, text, mode);
+        const Error error = thrown_by([&] { static_cast<void>(read_token_file(path)); });
+        CHECK(error.message() == fmt::format("others can read the token in '{}'", path.string()));
+        CHECK(
+            error.hint() ==
+            fmt::format("chmod 600 '{}'; if they may have done so, make a new one", path.string()));
+        CHECK(error.status() == ExitStatus::usage);
     }
-    CHECK_FALSE(others_can_read(directory / "missing"));
 }
 
 } // namespace coldspare::clone

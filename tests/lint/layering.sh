@@ -18,6 +18,8 @@ home_of() {
   case $1 in
     zstd*.h) echo 'clone/codec.cpp' ;;
     xxhash.h | openssl/evp.h | openssl/rand.h) echo 'clone/digest.cpp' ;;
+    openssl/pem.h | openssl/x509.h) echo 'clone/identity.cpp' ;;
+    openssl/err.h) echo 'clone/@(identity|tls).cpp' ;;
     openssl/*) echo 'clone/tls.cpp' ;;
     blkid/* | libudev.h) echo 'clone/disk_list.cpp' ;;
     ext2fs/* | et/*) echo 'clone/*_ext.cpp' ;;

@@ -30,17 +30,18 @@ _checks = 0
 _work = None
 
 
-def begin(*tools, program=True):
-    """Prepares the test: own mounts, a work directory, cleaning up. Skips if root, a tool or the program is missing."""
+def begin(*tools, program=True, root=True):
+    """Prepares the test: own mounts (as root), a work directory, cleaning up. Skips if root, a tool or the program is
+    missing."""
     global _work
-    if os.geteuid() != 0:
+    if root and os.geteuid() != 0:
         skip("needs root")
     for tool in ("unshare", "setpriv", *tools):
         if not shutil.which(tool):
             skip(f"'{tool}' is not installed")
     if program and not os.access(os.environ.get("COLDSPARE", ""), os.X_OK):
         skip("COLDSPARE does not name the built program")
-    if os.environ.get("COLDSPARE_TEST_MOUNTS") != "own":
+    if root and os.environ.get("COLDSPARE_TEST_MOUNTS") != "own":
         os.environ["COLDSPARE_TEST_MOUNTS"] = "own"
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", "--", sys.executable, *sys.argv])
     sys.stdout.reconfigure(line_buffering=True)
