@@ -52,14 +52,14 @@ void meet(Machine& source, Machine& target, Pairs pairs) {
     const Address address = listener.address();
     std::jthread listening([&] {
         std::unique_ptr<Peers> peers = listening_peers(
-            std::move(listener), token, std::chrono::seconds(0), target.notes.sink());
+            std::move(listener), token, std::chrono::seconds(30), target.notes.sink());
         if (pairs != Pairs::source_only) {
             peers = target.pairing(std::move(peers), "server");
         }
         static_cast<void>(peers->open_control(hello_of(Role::target), {}));
     });
     std::unique_ptr<Peers> peers =
-        connecting_peers(address, token, std::chrono::seconds(0), source.notes.sink());
+        connecting_peers(address, token, std::chrono::seconds(30), source.notes.sink());
     if (pairs != Pairs::target_only) {
         peers = source.pairing(std::move(peers), "standby");
     }
@@ -122,10 +122,10 @@ TEST_CASE("a peer that comes again after a lost connection is told of once") {
     Listener listener = loopback_listener();
     const Address address = listener.address();
     const std::unique_ptr<Peers> there = target.pairing(
-        listening_peers(std::move(listener), token, std::chrono::seconds(0), target.notes.sink()),
+        listening_peers(std::move(listener), token, std::chrono::seconds(30), target.notes.sink()),
         "server");
     const std::unique_ptr<Peers> here = source.pairing(
-        connecting_peers(address, token, std::chrono::seconds(0), source.notes.sink()), "standby");
+        connecting_peers(address, token, std::chrono::seconds(30), source.notes.sink()), "standby");
     for (int i = 0; i < 2; ++i) {
         std::jthread listening(
             [&] { static_cast<void>(there->open_control(hello_of(Role::target), {})); });
@@ -159,7 +159,7 @@ TEST_CASE("a listening side turns a stranger away and waits for the machine it i
     std::jthread listening([&] {
         static_cast<void>(target
                               .paired(listening_peers(std::move(listener), target.pinned("server"),
-                                                      std::chrono::seconds(0), target.notes.sink()),
+                                                      std::chrono::seconds(30), target.notes.sink()),
                                       "server")
                               ->open_control(hello_of(Role::target), {}));
     });
@@ -167,7 +167,7 @@ TEST_CASE("a listening side turns a stranger away and waits for the machine it i
         static_cast<void>(
             machine
                 .paired(connecting_peers(address, machine.pinned("standby"),
-                                         std::chrono::seconds(0), machine.notes.sink()),
+                                         std::chrono::seconds(30), machine.notes.sink()),
                         "standby")
                 ->open_control(hello_of(Role::source), {}));
     };
@@ -192,11 +192,11 @@ TEST_CASE("a state directory that cannot be written does not end a session of a 
     const Address address = listener.address();
     std::jthread listening([&] {
         static_cast<void>(listening_peers(std::move(listener), target.pinned("server"),
-                                          std::chrono::seconds(0), target.notes.sink())
+                                          std::chrono::seconds(30), target.notes.sink())
                               ->open_control(hello_of(Role::target), {}));
     });
     const std::unique_ptr<Peers> peers = source.paired(
-        connecting_peers(address, pinned, std::chrono::seconds(0), source.notes.sink()), "standby");
+        connecting_peers(address, pinned, std::chrono::seconds(30), source.notes.sink()), "standby");
     std::filesystem::remove_all(source.state.path());
     write_file_atomically(source.state.path(), "in the way");
     static_cast<void>(peers->open_control(hello_of(Role::source), {}));
