@@ -157,11 +157,12 @@ TEST_CASE("a listening side turns a stranger away and waits for the machine it i
     Listener listener = loopback_listener();
     const Address address = listener.address();
     std::jthread listening([&] {
-        static_cast<void>(target
-                              .paired(listening_peers(std::move(listener), target.pinned("server"),
-                                                      std::chrono::seconds(30), target.notes.sink()),
-                                      "server")
-                              ->open_control(hello_of(Role::target), {}));
+        static_cast<void>(
+            target
+                .paired(listening_peers(std::move(listener), target.pinned("server"),
+                                        std::chrono::seconds(30), target.notes.sink()),
+                        "server")
+                ->open_control(hello_of(Role::target), {}));
     });
     const auto come = [&](Machine& machine) {
         static_cast<void>(
@@ -196,7 +197,8 @@ TEST_CASE("a state directory that cannot be written does not end a session of a 
                               ->open_control(hello_of(Role::target), {}));
     });
     const std::unique_ptr<Peers> peers = source.paired(
-        connecting_peers(address, pinned, std::chrono::seconds(30), source.notes.sink()), "standby");
+        connecting_peers(address, pinned, std::chrono::seconds(30), source.notes.sink()),
+        "standby");
     std::filesystem::remove_all(source.state.path());
     write_file_atomically(source.state.path(), "in the way");
     static_cast<void>(peers->open_control(hello_of(Role::source), {}));
