@@ -24,8 +24,10 @@
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 
 namespace coldspare::clone {
 
@@ -353,6 +355,35 @@ std::unique_ptr<Disk> open_target(const fs::path& path, DirectIo direct, TargetC
                                        content);
 }
 
+namespace {
+
+/// Throws Error if pages of a file are still in the cache: reading those would prove nothing.
+void require_cold(int fd, std::uint64_t size, const fs::path& path) {
+    constexpr std::uint64_t window = std::uint64_t{1} << 30;
+    const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    std::vector<unsigned char> resident(static_cast<std::size_t>(window / page));
+    for (std::uint64_t offset = 0; offset < size; offset += window) {
+        const auto length = static_cast<std::size_t>(std::min(window, size - offset));
+        void* map = ::mmap(nullptr, length, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(offset));
+        const bool known = map != MAP_FAILED && ::mincore(map, length, resident.data()) == 0;
+        if (map != MAP_FAILED) {
+            ::munmap(map, length);
+        }
+        const auto pages = static_cast<std::ptrdiff_t>((length + page - 1) / page);
+        const bool cold =
+            known && std::none_of(resident.begin(), resident.begin() + pages,
+                                  [](unsigned char bits) { return (bits & 1U) != 0; });
+        if (!cold) {
+            throw Error(fmt::format("cannot read '{}' past the cache: its pages stay in memory",
+                                    path.string()),
+                        "end what else has it open, or keep the image on a file system with direct "
+                        "I/O");
+        }
+    }
+}
+
+} // namespace
+
 std::unique_ptr<Disk> open_for_verify(const fs::path& path) {
     DiskFacts facts = read_disk_facts(path);
     Fd buffered = open_file(path, O_RDONLY);
@@ -364,6 +395,9 @@ std::unique_ptr<Disk> open_for_verify(const fs::path& path) {
         ::ioctl(buffered.get(), BLKFLSBUF, 0);
     }
     ::posix_fadvise(buffered.get(), 0, 0, POSIX_FADV_DONTNEED);
+    if (!unbuffered && facts.kind == DiskKind::file) {
+        require_cold(buffered.get(), facts.size, path);
+    }
     return std::make_unique<LinuxDisk>(std::move(facts), std::move(buffered), std::move(unbuffered),
                                        TargetContent::unknown);
 }

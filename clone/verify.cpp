@@ -6,6 +6,7 @@
 #include "base/workers.hpp"
 #include "clone/buffer.hpp"
 #include "clone/io_sizes.hpp"
+#include "clone/places.hpp"
 #include "clone/sender.hpp"
 
 #include <fmt/format.h>
@@ -18,6 +19,7 @@ namespace coldspare::clone {
 namespace {
 
 constexpr std::size_t listed_ranges = 10;
+constexpr std::chrono::seconds look_for_files{10};
 
 class VerifyWorker {
 public:
@@ -111,10 +113,11 @@ void require_intact(const VerifyReport& report) {
     if (report.wrong.empty()) {
         return;
     }
+    std::vector<Range> listed = report.wrong;
+    listed.resize(std::min(listed.size(), listed_ranges));
     std::string list;
-    for (std::size_t i = 0; i < report.wrong.size() && i < listed_ranges; ++i) {
-        list += fmt::format("{}{} bytes at {}", i == 0 ? "" : ", ", report.wrong[i].length,
-                            report.wrong[i].offset);
+    for (const Place& place : places_of(report.name, listed, look_for_files, {})) {
+        list += (list.empty() ? "" : ", ") + place.text();
     }
     if (report.wrong.size() > listed_ranges) {
         list += fmt::format(" and {} more ranges", report.wrong.size() - listed_ranges);

@@ -29,7 +29,7 @@ struct VerifyReport {
 [[nodiscard]] std::vector<Range> verify_range(Disk& disk, const Geometry& geometry,
                                               std::span<const Leaf> leaves, Range range);
 
-/// Throws an Error that lists the wrong ranges, if there are any.
+/// Throws an Error that lists the wrong ranges and what lies there, if there are any.
 void require_intact(const VerifyReport& report);
 
 } // namespace coldspare::clone
