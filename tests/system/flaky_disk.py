@@ -1,8 +1,8 @@
 """An image as a block device that fails on request: NBD on standard input, nbdfuse as the client, a loop device on top.
 
 nbdkit's error filter knows no flushes, and dm-flakey is in few kernels. As a program this file is the NBD server
-(https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md): flushes fail with EIO for as long as the file
-TRIGGER exists.
+(https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md). What the file TRIGGER says goes wrong for as long
+as it exists: `flush` (fails with EIO), `lose` (writes are acknowledged and dropped) or `lose one` (only the next).
 """
 
 import os
@@ -13,8 +13,9 @@ import sys
 OPTION_MAGIC, REPLY_MAGIC = 0x49484156454F5054, 0x3E889045565A9
 EXPORT_NAME, ABORT, GO = 1, 2, 7
 ACKNOWLEDGED, INFO, UNSUPPORTED = 1, 3, 0x80000001
-READ, WRITE, DISCONNECT, FLUSH = 0, 1, 2, 3
-HAS_FLAGS, SEND_FLUSH = 1, 4
+READ, WRITE, DISCONNECT, FLUSH, WRITE_ZEROES = 0, 1, 2, 3, 6
+# Without SEND_WRITE_ZEROES, nbdfuse 1.14 answers fallocate() with success and makes 4096 bytes of zeros.
+HAS_FLAGS, SEND_FLUSH, SEND_WRITE_ZEROES = 1, 4, 64
 EIO = 5
 
 
@@ -45,7 +46,7 @@ class Server:
         while True:
             _, option, length = self._take(">QII")
             self._bytes(length)
-            size, flags = os.fstat(self._image).st_size, HAS_FLAGS | SEND_FLUSH
+            size, flags = os.fstat(self._image).st_size, HAS_FLAGS | SEND_FLUSH | SEND_WRITE_ZEROES
             if option == GO:
                 self._send(">QIIIHQH", REPLY_MAGIC, option, INFO, 12, 0, size, flags)
                 self._send(">QIII", REPLY_MAGIC, option, ACKNOWLEDGED, 0)
@@ -59,12 +60,28 @@ class Server:
             if kind == READ:
                 data = os.pread(self._image, length, offset)
             elif kind == WRITE:
-                os.pwrite(self._image, self._bytes(length), offset)
+                self._write(self._bytes(length), offset)
+            elif kind == WRITE_ZEROES:
+                self._write(bytes(length), offset)
             elif kind == FLUSH:
-                error = EIO if os.path.exists(self._trigger) else 0
+                error = EIO if self._wrong() == "flush" else 0
             elif kind == DISCONNECT:
                 return
             self._connection.sendall(struct.pack(">IIQ", 0x67446698, error, cookie) + data)
+
+    def _wrong(self):
+        try:
+            with open(self._trigger, encoding="ascii") as trigger:
+                return trigger.read()
+        except FileNotFoundError:
+            return ""
+
+    def _write(self, data, offset):
+        wrong = self._wrong()
+        if wrong == "lose one":
+            os.unlink(self._trigger)
+        if not wrong.startswith("lose"):
+            os.pwrite(self._image, data, offset)
 
 
 if __name__ == "__main__":
