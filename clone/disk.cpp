@@ -109,6 +109,7 @@ public:
                 throw Error("cannot read: the disk ends early");
             }
         } catch (Error& error) {
+            cache_by_page({offset, into.size()});
             throw at(error, "reading", offset, failing_source);
         }
     }
@@ -189,6 +190,14 @@ private:
     /// How much of a write of `length` can pass by the cache.
     [[nodiscard]] std::size_t direct_length(std::size_t length) const {
         return direct_ ? length / io_alignment * io_alignment : 0;
+    }
+
+    /// The page cache reads ahead in folios of up to a megabyte, and one that failed fails as a
+    /// whole whenever a byte of it is asked for. Without reading ahead it takes single pages.
+    void cache_by_page(Range failed) const {
+        ::posix_fadvise(buffered_.get(), 0, 0, POSIX_FADV_RANDOM);
+        ::posix_fadvise(buffered_.get(), static_cast<off_t>(failed.offset),
+                        static_cast<off_t>(failed.length), POSIX_FADV_DONTNEED);
     }
 
     [[nodiscard]] Error at(const Error& error, std::string_view action, std::uint64_t offset,

@@ -48,7 +48,8 @@ namespace {
 class UringQueue : public DiskQueue {
 public:
     UringQueue(const io_uring& ring, int fd, unsigned depth, Disk& disk, FailureText failure)
-        : ring_(ring), fd_(fd), slots_(depth), at_once_(disk), failure_(std::move(failure)) {}
+        : ring_(ring), fd_(fd), slots_(depth), disk_(disk), at_once_(disk),
+          failure_(std::move(failure)) {}
 
     ~UringQueue() override {
         while (submitted_ > 0) {
@@ -64,7 +65,7 @@ public:
             at_once_.read(slot, offset, into);
             return;
         }
-        io_uring_sqe* entry = prepare(slot, Transfer::read, offset, into.size());
+        io_uring_sqe* entry = prepare(slot, {Transfer::read, offset, into, into});
         io_uring_prep_read(entry, fd_, into.data(), static_cast<unsigned>(into.size()), offset);
         submit(entry, slot);
     }
@@ -74,7 +75,7 @@ public:
             at_once_.write(slot, offset, bytes);
             return;
         }
-        io_uring_sqe* entry = prepare(slot, Transfer::write, offset, bytes.size());
+        io_uring_sqe* entry = prepare(slot, {Transfer::write, offset, {}, bytes});
         io_uring_prep_write(entry, fd_, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
         submit(entry, slot);
     }
@@ -89,16 +90,16 @@ private:
     struct Slot {
         Transfer transfer = Transfer::read;
         std::uint64_t offset = 0;
-        std::size_t length = 0;
+        std::span<std::byte> into;        ///< of a read
+        std::span<const std::byte> bytes; ///< the same, or what is written
     };
 
     static bool aligned(std::uint64_t offset, std::size_t length) {
         return offset % io_alignment == 0 && length % io_alignment == 0;
     }
 
-    io_uring_sqe* prepare(unsigned slot, Transfer transfer, std::uint64_t offset,
-                          std::size_t length) {
-        slots_.at(slot) = {transfer, offset, length};
+    io_uring_sqe* prepare(unsigned slot, const Slot& asked) {
+        slots_.at(slot) = asked;
         io_uring_sqe* entry = io_uring_get_sqe(&ring_);
         assert(entry != nullptr); // As many entries as slots, and each is submitted at once.
         return entry;
@@ -131,16 +132,29 @@ private:
         const Slot& asked = slots_[slot];
         if (result < 0) {
             done.error = failure_(asked.transfer, asked.offset, -result);
-        } else if (static_cast<std::size_t>(result) != asked.length) {
-            // A short transfer: the rest is beyond the end of a disk that shrank, or of the medium.
-            done.error = failure_(asked.transfer, asked.offset, result == 0 ? ENODATA : EIO);
+        } else if (static_cast<std::size_t>(result) != asked.bytes.size()) {
+            return do_at_once(slot);
         }
         return done;
+    }
+
+    /// A short transfer does not say why: a full file system, the end of a disk that shrank, or
+    /// nothing at all. Doing it again in the ordinary way succeeds, or has the reason.
+    Done do_at_once(unsigned slot) {
+        const Slot& asked = slots_[slot];
+        SynchronousQueue again(disk_);
+        if (asked.transfer == Transfer::read) {
+            again.read(slot, asked.offset, asked.into);
+        } else {
+            again.write(slot, asked.offset, asked.bytes);
+        }
+        return again.wait();
     }
 
     io_uring ring_;
     int fd_;
     std::vector<Slot> slots_;
+    Disk& disk_;
     SynchronousQueue at_once_;
     FailureText failure_;
     unsigned submitted_ = 0;

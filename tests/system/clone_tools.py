@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from harness import Coldspare, check, check_quietly, cleanup, run, work
+from harness import Coldspare, check, check_quietly, cleanup, run, start, work
 
 MIB = 1 << 20
 HEADER = 48
@@ -31,6 +31,21 @@ def attach(image, *options):
     device = run("losetup", "--find", "--show", *options, image).strip()
     cleanup.callback(subprocess.run, ["losetup", "--detach", device], check=False)
     return device
+
+
+def fuse_disk(name, *server, options=()):
+    """An NBD server, which speaks on its standard input, as a file; and the process, which ends when it is unmounted."""
+    point = work(name)
+    point.touch()
+    with open(work(f"{name}.err"), "wb") as errors:
+        process = start(["nbdfuse", *options, point, "--command", *server], stderr=errors)
+    cleanup.callback(subprocess.run, ["umount", point], capture_output=True, check=False)
+    deadline = time.monotonic() + 20
+    while point.stat().st_size == 0:
+        check_quietly(process.poll() is None and time.monotonic() < deadline, f"'{name}' is mounted",
+                      work(f"{name}.err").read_text())
+        time.sleep(0.02)
+    return point, process
 
 
 def content(path):
