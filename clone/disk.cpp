@@ -11,6 +11,7 @@
 #include "base/handle.hpp"
 #include "base/text.hpp"
 #include "clone/buffer.hpp"
+#include "clone/range.hpp"
 
 #include <fmt/format.h>
 
