@@ -64,7 +64,7 @@ public:
             at_once_.read(slot, offset, into);
             return;
         }
-        io_uring_sqe* entry = prepare(slot, Transfer::read, offset, into.size());
+        io_uring_sqe* entry = prepare({Transfer::read, offset, into, {}}, slot);
         io_uring_prep_read(entry, fd_, into.data(), static_cast<unsigned>(into.size()), offset);
         submit(entry, slot);
     }
@@ -74,7 +74,7 @@ public:
             at_once_.write(slot, offset, bytes);
             return;
         }
-        io_uring_sqe* entry = prepare(slot, Transfer::write, offset, bytes.size());
+        io_uring_sqe* entry = prepare({Transfer::write, offset, {}, bytes}, slot);
         io_uring_prep_write(entry, fd_, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
         submit(entry, slot);
     }
@@ -89,16 +89,18 @@ private:
     struct Slot {
         Transfer transfer = Transfer::read;
         std::uint64_t offset = 0;
-        std::size_t length = 0;
+        std::span<std::byte> into;        ///< of a read
+        std::span<const std::byte> bytes; ///< of a write
+
+        [[nodiscard]] std::size_t length() const { return into.size() + bytes.size(); }
     };
 
     static bool aligned(std::uint64_t offset, std::size_t length) {
         return offset % io_alignment == 0 && length % io_alignment == 0;
     }
 
-    io_uring_sqe* prepare(unsigned slot, Transfer transfer, std::uint64_t offset,
-                          std::size_t length) {
-        slots_.at(slot) = {transfer, offset, length};
+    io_uring_sqe* prepare(const Slot& asked, unsigned slot) {
+        slots_.at(slot) = asked;
         io_uring_sqe* entry = io_uring_get_sqe(&ring_);
         assert(entry != nullptr); // As many entries as slots, and each is submitted at once.
         return entry;
@@ -131,11 +133,21 @@ private:
         const Slot& asked = slots_[slot];
         if (result < 0) {
             done.error = failure_(asked.transfer, asked.offset, -result);
-        } else if (static_cast<std::size_t>(result) != asked.length) {
-            // A short transfer: the rest is beyond the end of a disk that shrank, or of the medium.
-            done.error = failure_(asked.transfer, asked.offset, result == 0 ? ENODATA : EIO);
+        } else if (static_cast<std::size_t>(result) != asked.length()) {
+            return again(asked, slot);
         }
         return done;
+    }
+
+    /// After a short transfer: the disk's own way carries on behind it, or knows why it cannot (the
+    /// file system is full, the file was cut off).
+    Done again(const Slot& asked, unsigned slot) {
+        if (asked.transfer == Transfer::read) {
+            at_once_.read(slot, asked.offset, asked.into);
+        } else {
+            at_once_.write(slot, asked.offset, asked.bytes);
+        }
+        return at_once_.wait();
     }
 
     io_uring ring_;
