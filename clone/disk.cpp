@@ -125,8 +125,10 @@ public:
         const auto from = static_cast<off_t>(offset);
         const off_t data = ::lseek(buffered_.get(), from, SEEK_DATA);
         if (data < 0) {
-            // ENXIO: a hole up to the end. Anything else: the file system cannot tell.
-            return errno == ENXIO ? Extent{unknown.length, true} : unknown;
+            // ENXIO: a hole up to the end, or the file was cut off, which a read will tell.
+            // Anything else: the file system cannot tell.
+            const bool hole = errno == ENXIO && is_whole();
+            return hole ? Extent{unknown.length, true} : unknown;
         }
         const off_t end = data > from ? data : ::lseek(buffered_.get(), from, SEEK_HOLE);
         // The file may have grown or shrunk since it was opened: what counts is the disk's size.
@@ -150,6 +152,13 @@ public:
     }
 
 private:
+    /// Whether the file is still as long as it was when it was opened.
+    [[nodiscard]] bool is_whole() const {
+        struct stat status {};
+        return ::fstat(buffered_.get(), &status) == 0 && status.st_size >= 0 &&
+               static_cast<std::uint64_t>(status.st_size) >= facts_.size;
+    }
+
     /// How much of a read of `length` can pass by the cache.
     [[nodiscard]] std::size_t direct_read_length(std::uint64_t offset, std::size_t length) const {
         return direct_ && offset % read_unit_ == 0 ? length / read_unit_ * read_unit_ : 0;

@@ -31,8 +31,6 @@ constexpr std::size_t record_head = 8;
 constexpr std::size_t range_bytes = 16;
 constexpr std::size_t check_bytes = 8;
 constexpr std::size_t longest_json = 64 * 1024;
-// Beyond the first a journal is written anew with its ranges joined; beyond the second it is none.
-constexpr std::uint64_t long_journal = 8 << 20;
 constexpr std::size_t longest_journal = 64 << 20;
 
 Error damaged(std::string_view reason) {
@@ -45,16 +43,18 @@ std::uint64_t check_of(std::string_view bytes) {
 }
 
 std::string encode_head(const JournalHead& head) {
-    const json object{
-        {"size", head.geometry.size},
-        {"block_size", head.geometry.block_size},
-        {"source",
-         {{"name", head.source_name},
-          {"model", head.source_model},
-          {"serial", head.source_serial},
-          {"wwn", head.source_wwn}}},
-        {"target",
-         {{"inode", head.target_inode}, {"serial", head.target_serial}, {"wwn", head.target_wwn}}}};
+    const json object{{"size", head.geometry.size},
+                      {"block_size", head.geometry.block_size},
+                      {"source",
+                       {{"name", head.source_name},
+                        {"model", head.source_model},
+                        {"serial", head.source_serial},
+                        {"wwn", head.source_wwn}}},
+                      {"target",
+                       {{"inode", head.target_inode},
+                        {"born", head.target_born},
+                        {"serial", head.target_serial},
+                        {"wwn", head.target_wwn}}}};
     const std::string text = object.dump(-1, ' ', false, json::error_handler_t::replace);
     std::string bytes(magic);
     append_little_endian(bytes, static_cast<std::uint32_t>(text.size()));
@@ -88,6 +88,7 @@ JournalHead read_head(std::string_view text) {
         head.source_wwn = source.at("wwn").get<std::string>();
         const json& target = object.at("target");
         head.target_inode = target.at("inode").get<std::uint64_t>();
+        head.target_born = target.at("born").get<std::uint64_t>();
         head.target_serial = target.at("serial").get<std::string>();
         head.target_wwn = target.at("wwn").get<std::string>();
         if (head.geometry.size == 0 || head.geometry.size > largest_disk_size ||
@@ -116,6 +117,7 @@ std::size_t read_record(std::string_view bytes, const Geometry& geometry,
         read_little_endian<std::uint64_t>(bytes, length) != check_of(bytes.substr(0, length))) {
         return 0;
     }
+    std::vector<Range> found;
     for (std::size_t at = record_head; at < length; at += range_bytes) {
         const Range range{read_little_endian<std::uint64_t>(bytes, at),
                           read_little_endian<std::uint64_t>(bytes, at + 8)};
@@ -125,8 +127,9 @@ std::size_t read_record(std::string_view bytes, const Geometry& geometry,
         if (range.length == 0 || !inside(range, geometry.size) || !whole_blocks) {
             return 0;
         }
-        ranges.push_back(range);
+        found.push_back(range);
     }
+    ranges.insert(ranges.end(), found.begin(), found.end());
     return length + check_bytes;
 }
 
@@ -204,7 +207,7 @@ void Journal::append(std::span<const Range> durable) {
         throw;
     }
     size_ += bytes.size();
-    if (size_ > long_journal) {
+    if (size_ > long_) {
         shorten();
     }
 }
@@ -216,7 +219,10 @@ void Journal::shorten() {
     }
     const std::string bytes = encode_head(head_) + encode_record(content->durable);
     write_file_atomically(path_, bytes, 0600);
-    *this = Journal(path_, head_, bytes.size());
+    fd_ = open_file(path_, O_WRONLY);
+    size_ = bytes.size();
+    // What is long when joined would else be written anew each time.
+    long_ = std::max(long_, 2 * size_);
 }
 
 } // namespace coldspare::clone

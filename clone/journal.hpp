@@ -22,6 +22,7 @@ struct JournalHead {
     std::string source_serial;
     std::string source_wwn;
     std::uint64_t target_inode = 0; ///< of an image file; 0 for a device
+    std::uint64_t target_born = 0;  ///< of an image file, ns since 1970; 0 where that is not known
     std::string target_serial;      ///< of a device
     std::string target_wwn;         ///< of a device
     bool operator==(const JournalHead&) const = default;
@@ -53,14 +54,21 @@ public:
 
     void append(std::span<const Range> durable);
 
+    /// Beyond so many bytes the journal is written anew with its ranges joined: 8 MiB unless a test
+    /// asks otherwise.
+    void shorten_beyond(std::uint64_t bytes) { long_ = bytes; }
+
 private:
     Journal(std::filesystem::path path, JournalHead head, std::uint64_t size);
     void shorten();
+
+    static constexpr std::uint64_t usually_long = 8 << 20;
 
     std::filesystem::path path_;
     JournalHead head_;
     Fd fd_;
     std::uint64_t size_;
+    std::uint64_t long_ = usually_long;
 };
 
 } // namespace coldspare::clone

@@ -10,7 +10,7 @@
 
 namespace coldspare::clone {
 
-/// Which bytes of a copy are missing, in the format of GNU ddrescue's mapfile (docs/FORMATS.md 4),
+/// Which bytes of a copy are missing, in the format of GNU ddrescue's mapfile (docs/FORMATS.md 5),
 /// so that ddrescue can go on where we stopped:
 ///
 ///     ddrescue -d -r3 /dev/sda IMAGE IMAGE.map

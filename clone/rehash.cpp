@@ -85,10 +85,6 @@ private:
     std::unique_ptr<DiskQueue> queue_; // ends before the buffers
 };
 
-Message hashes(Range range, std::string leaves = {}) {
-    return {FrameType::hashes, std::move(leaves), range};
-}
-
 } // namespace
 
 void tell_what_is_there(Disk& medium, const std::vector<Range>& worth_reading,
@@ -96,11 +92,14 @@ void tell_what_is_there(Disk& medium, const std::vector<Range>& worth_reading,
     const Geometry& geometry = session.geometry;
     Reader reader(medium, worth_reading, piece_length(geometry));
     std::uint64_t told = 0;
+    const auto tell = [&](Range range, std::string leaves) {
+        told = range.end();
+        session.told_until = told; // First: the answer may be here before post() returns.
+        control.post({FrameType::hashes, std::move(leaves), range}, stop);
+    };
     const auto nothing_until = [&](std::uint64_t end) {
         while (told < end) {
-            const std::uint64_t length = std::min<std::uint64_t>(end - told, largest_range);
-            control.post(hashes({told, length}), stop);
-            told += length;
+            tell({told, std::min<std::uint64_t>(end - told, largest_range)}, {});
         }
     };
     while (const std::optional<Reader::Read> read = reader.next()) {
@@ -114,8 +113,7 @@ void tell_what_is_there(Disk& medium, const std::vector<Range>& worth_reading,
             session.known.insert(block);
             leaves.append(reinterpret_cast<const char*>(leaf.data()), leaf.size());
         }
-        control.post(hashes(read->range, std::move(leaves)), stop);
-        told = read->range.end();
+        tell(read->range, std::move(leaves));
     }
     nothing_until(geometry.size);
 }

@@ -39,6 +39,7 @@ public:
     void copy(std::stop_token stop) {
         std::vector<Worker> workers;
         session_.running = static_cast<unsigned>(streams_.size());
+        session_.reading = session_.running.load();
         for (Channel& stream : streams_) {
             workers.emplace_back([this, &stream](std::stop_token inner) {
                 SourceWorker(session_, stream).run(inner);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <thread>
 #include <utility>
 
 namespace coldspare::clone {
@@ -71,14 +72,21 @@ void SourceSession::put_off(Range piece) {
     put_off_.push_back(piece);
 }
 
-void SourceSession::require_disk() {
+void SourceSession::require_disk(std::stop_token stop) {
+    while (good_offset == UINT64_MAX && reading > 0) {
+        if (stop.stop_requested()) {
+            throw interrupted();
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
     try {
         if (good_offset == UINT64_MAX) {
             throw Error("not a single piece of it could be read");
         }
         AlignedBuffer probe(io_alignment);
-        disk.read(good_offset, probe.first(std::min<std::size_t>(
-                                   probe.size(), static_cast<std::size_t>(plan.geometry.size))));
+        const std::uint64_t offset = good_offset;
+        disk.read(offset, probe.first(static_cast<std::size_t>(
+                              std::min<std::uint64_t>(probe.size(), plan.geometry.size - offset))));
     } catch (Error& error) {
         error.prepend("the disk does not answer any more");
         throw;
@@ -130,6 +138,7 @@ void SourceWorker::run(std::stop_token stop) {
         free_slots_.push_back(done.slot);
         fill(stop);
     }
+    --session_.reading;
     salvage_put_off(stop);
     add(FrameHeader{.type = FrameType::stream_end});
     send(stop);
@@ -182,7 +191,7 @@ void SourceWorker::salvage_put_off(std::stop_token stop) {
             return salvage(session_.disk, range->offset, bytes, {}, stop);
         }();
         if (!found.bad.empty() && found.bad.front().length == range->length) {
-            session_.require_disk();
+            session_.require_disk(stop);
         }
         session_.counters.bytes_read += range->length;
         for (const Range& bad : found.bad) {
@@ -327,13 +336,31 @@ void SourceWorker::send(std::stop_token stop) {
     }
 }
 
+void SourceWorker::read_again(std::uint64_t offset, std::span<std::byte> block, const Leaf& sent,
+                              std::stop_token stop) {
+    if (sent == zero_leaf(static_cast<std::uint32_t>(block.size()))) {
+        // It may be free space, which counts as zeros whatever lies there.
+        std::ranges::fill(block, std::byte{0});
+        return;
+    }
+    try {
+        session_.disk.read(offset, block);
+    } catch (const Error&) {
+        if (session_.plan.on_read_error == OnReadError::stop) {
+            throw;
+        }
+        static_cast<void>(salvage(session_.disk, offset, block, {}, stop));
+    }
+}
+
 void SourceWorker::send_again(Range range, std::stop_token stop) {
     const Geometry& geometry = session_.plan.geometry;
     for (std::uint64_t offset = range.offset; offset < range.end(); offset += geometry.block_size) {
         const std::span<std::byte> block = slots_[0].buffer.first(geometry.length_at(offset));
-        session_.disk.read(offset, block);
+        const Leaf sent = session_.leaves[offset / geometry.block_size];
+        read_again(offset, block, sent, stop);
         const Leaf leaf = hash_block(block);
-        if (leaf != session_.leaves[offset / geometry.block_size]) {
+        if (leaf != sent) {
             throw Error(fmt::format("the block at {} of '{}' has changed since it was sent", offset,
                                     session_.disk.facts().name),
                         "something writes to the source: boot the live image for a sure copy");

@@ -51,7 +51,8 @@ public:
     /// Pieces that could not be read at once, to be read again with care when all else is done.
     void put_off(Range piece);
     /// Throws Error if not even what could be read before can be read: then the disk is gone.
-    void require_disk();
+    /// Blocks while nothing could be read yet and another worker may still do so.
+    void require_disk(std::stop_token stop);
     [[nodiscard]] std::optional<Range> take_put_off();
     void give_up_on(const std::vector<Range>& ranges);
     /// Sorted and joined.
@@ -66,6 +67,7 @@ public:
     Counters counters;
     TokenBucket bucket;
     std::atomic<unsigned> running{0};
+    std::atomic<unsigned> reading{0}; ///< workers that have not read all their pieces once
     std::atomic<std::uint64_t> good_offset{UINT64_MAX}; ///< of a piece that could be read
 
 private:
@@ -92,6 +94,9 @@ private:
     void fill(std::stop_token stop);
     void finish(unsigned slot, const std::optional<Error>& error, std::stop_token stop);
     void salvage_put_off(std::stop_token stop);
+    /// Makes `block` what was sent with the leaf `sent`, if the disk still has that.
+    void read_again(std::uint64_t offset, std::span<std::byte> block, const Leaf& sent,
+                    std::stop_token stop);
     void frame_zeros(const Piece& piece, std::stop_token stop);
     void frame_piece(std::uint64_t offset, std::span<const std::byte> bytes, std::stop_token stop);
     void frame_data(std::uint64_t offset, std::span<const std::byte> block, const Leaf& leaf);

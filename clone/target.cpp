@@ -33,6 +33,18 @@ bool open_in_qemu(const fs::path& path) {
     return ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+/// Nanoseconds since 1970, or 0 where the file system does not tell (statx(2)). A file that was
+/// removed often leaves its inode number to the next one.
+std::uint64_t time_of_birth(const fs::path& path) {
+    struct statx status {};
+    if (::statx(AT_FDCWD, path.c_str(), 0, STATX_BTIME, &status) != 0 ||
+        (status.stx_mask & STATX_BTIME) == 0) {
+        return 0;
+    }
+    return static_cast<std::uint64_t>(status.stx_btime.tv_sec) * 1'000'000'000 +
+           status.stx_btime.tv_nsec;
+}
+
 std::string describe(const DiskFacts& disk) {
     std::string text = format_bytes(disk.size);
     if (!disk.model.empty()) {
@@ -141,13 +153,16 @@ std::optional<JournalContent> Target::find_journal() const {
     try {
         std::optional<JournalContent> journal =
             read_journal(journal_path(request_.path, request_.state_dir));
-        if (!journal) {
+        // begin() removes the manifest before the first write, and keep() the journal after the
+        // manifest is there: with both, a crash came in between and the old copy is whole.
+        if (!journal || fs::exists(manifest())) {
             return std::nullopt;
         }
         const JournalHead here = head_for({}, journal->head.geometry);
         const bool known =
             here.target_inode != 0 || !here.target_serial.empty() || !here.target_wwn.empty();
         if (known && here.target_inode == journal->head.target_inode &&
+            here.target_born == journal->head.target_born &&
             here.target_serial == journal->head.target_serial &&
             here.target_wwn == journal->head.target_wwn) {
             return journal;
@@ -160,13 +175,15 @@ std::optional<JournalContent> Target::find_journal() const {
 
 JournalHead Target::head_for(const DiskFacts& source, const Geometry& geometry) const {
     const DiskFacts facts = read_disk_facts(request_.path);
+    const bool is_file = facts.kind == DiskKind::file;
     const std::optional<Stamp> now = look(request_.path);
     return {.geometry = geometry,
             .source_name = source.name,
             .source_model = source.model,
             .source_serial = source.serial,
             .source_wwn = source.wwn,
-            .target_inode = facts.kind == DiskKind::file && now ? now->inode : 0,
+            .target_inode = is_file && now ? now->inode : 0,
+            .target_born = is_file ? time_of_birth(request_.path) : 0,
             .target_serial = facts.serial,
             .target_wwn = facts.wwn};
 }

@@ -127,6 +127,8 @@ void TargetWorker::take_again(Range range, std::stop_token stop) {
                         "run the same version of coldspare on both sides");
         }
         take_data(header, stop);
+        session_.counters.bytes_sent += header.raw_length;
+        ++session_.counters.blocks_sent;
     }
     write_run();
     while (queue_->under_way() > 0) {
@@ -159,10 +161,13 @@ void TargetWorker::skip(const FrameHeader& header, std::stop_token stop) {
 }
 
 void TargetWorker::claim(Range range) {
+    if (range.end() > session_.told_until) {
+        throw Error(fmt::format("the peer broke the protocol: the block at {} came before the "
+                                "HASHES for it",
+                                range.offset));
+    }
     const std::uint32_t size = session_.geometry.block_size;
     for (std::uint64_t offset = range.offset; offset < range.end(); offset += size) {
-        // The leaf of what was there, if it was told, is written before ours.
-        static_cast<void>(session_.known.contains(offset / size));
         if (!session_.arrivals.insert(offset / size)) {
             throw Error(
                 fmt::format("the peer broke the protocol: the block at {} came twice", offset));

@@ -38,6 +38,9 @@ public:
     std::vector<Leaf> leaves; ///< of what has arrived, and (resume) of what was there
     BlockSet arrivals;
     BlockSet known; ///< resume: blocks whose leaf was told to the source
+    /// No block behind this may come yet: the source was not told what is there. Who sees it also
+    /// sees the leaves before it.
+    std::atomic<std::uint64_t> told_until{UINT64_MAX};
     Counters counters;
     std::atomic<unsigned> running{0};
 

@@ -206,6 +206,9 @@ void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
 void check_block_range(const FrameHeader& header, const Geometry& geometry) {
     check_on_disk(header, geometry);
     check_whole_blocks(header, geometry);
+    if (header.raw_length > largest_range) {
+        throw broken(fmt::format("{}, the limit is {}", describe(header), largest_range));
+    }
     const std::uint64_t blocks = Geometry{header.raw_length, geometry.block_size}.block_count();
     const bool leaves =
         header.type == FrameType::hashes && header.wire_length == blocks * sizeof(Leaf);

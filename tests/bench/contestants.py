@@ -39,9 +39,9 @@ class Sample:
 
 
 class Contestants:
-    def __init__(self, program, work):
+    def __init__(self, program, work, targets):
         self.program = program
-        self.target = os.path.join(work, "target.img")
+        self.target = os.path.join(targets, "target.img")
         self._log = os.path.join(work, "partclone.log")
         self._token = self._secret("token", os.urandom(16).hex())
         self._psk = self._secret("psk", f"bench:{os.urandom(32).hex()}")
@@ -86,7 +86,7 @@ class Contestants:
         return Sample(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
     def remove_target(self):
-        for leftover in (self.target, self.target + ".manifest", self._log):
+        for leftover in (self.target, self.target + ".manifest", self.target + ".journal", self._log):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(leftover)
 

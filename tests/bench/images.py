@@ -1,9 +1,8 @@
-"""The images that are copied: random data, and the disk of a half-used Debian server that has lived for a while.
+"""The images that are copied: random data, and the disk of a half-used Debian server.
 
 The server is tests/system/guests/build-physical-server with 4 GiB. What is installed there is little, so files of this
-machine's /usr are copied to its /srv, in an order that depends on their names alone, until half of the disk is used;
-then more of them, until half of what is free is used too, and these are deleted. So half of the disk holds files, a
-quarter holds remains of files, and a quarter was never written and is zero: holes in the image file.
+machine's /usr are copied to its /srv, in an order that depends on their names alone, until half of the disk is used.
+The other half was never written and is zero: holes in the image file.
 """
 
 import contextlib
@@ -90,7 +89,7 @@ def _build():
         partial = image.with_suffix(".partial")
         try:
             run("cp", "--sparse=always", base, partial)
-            text = _age(partial)
+            text = _use(partial)
             image.with_suffix(".json").write_text(json.dumps({"text": text}), encoding="utf-8")
             partial.rename(image)
         finally:
@@ -98,24 +97,16 @@ def _build():
     return str(image)
 
 
-def _age(path):
-    """Makes the fresh installation look like a server that was used; what it is then, in a sentence."""
+def _use(path):
+    """Fills half of the fresh installation's disk; what it is then, in a sentence."""
     start, length = next(part for part in _partitions(path) if _type(path, *part) == "ext4")
     files = _content()
     with disks.loop_device(path, start, length, writable=True) as device, _mounted(device) as root:
         used = _fill(files, root / "srv", root, lambda info: _used(info) >= os.path.getsize(path) // 2)
-        old = root / "srv.old"
-        remains = _fill(files, old, root, lambda info: _used(info) >= used + (_size(info) - used) // 2) - used
-        shutil.rmtree(old)
     run("e2fsck", "-fn", f"{path}?offset={start}")
     packed = int(subprocess.run(f"zstd -q -T0 -1 -c '{path}' | wc -c", shell=True, capture_output=True, check=True).stdout)
     size = os.path.getsize(path)
-    return (f"{used / GIB:.2f} of {size / GIB:g} GiB used, {remains / GIB:.2f} GiB remains of deleted files, the rest "
-            f"never written; `zstd -1` makes {packed / GIB:.2f} GiB of it")
-
-
-def _size(info):
-    return info.f_blocks * info.f_frsize
+    return f"{used / GIB:.2f} of {size / GIB:g} GiB used, the rest never written; `zstd -1` makes {packed / GIB:.2f} GiB of it"
 
 
 def _used(info):

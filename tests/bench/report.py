@@ -15,7 +15,7 @@ BEGIN = "<!-- figures: written by tests/bench/clone-vs-peers --write-doc -->"
 END = "<!-- end of figures -->"
 
 
-def machine(work):
+def machine(work, targets):
     """Where and when, in (what, value) rows."""
     models = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
               if line.startswith("model name")]
@@ -29,7 +29,8 @@ def machine(work):
         ("processor", f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"),
         ("memory", f"{memory / 2**20:.0f} GiB"),
         ("kernel", platform.release()),
-        ("sources and targets on", run("findmnt", "-no", "FSTYPE", "-T", work).splitlines()[-1]),
+        ("sources on", run("findmnt", "-no", "FSTYPE", "-T", work).splitlines()[-1]),
+        ("targets on", run("findmnt", "-no", "FSTYPE", "-T", targets).splitlines()[-1]),
         ("load before", f"{os.getloadavg()[0]:.1f}"),
     ]
 

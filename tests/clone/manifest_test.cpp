@@ -140,6 +140,73 @@ TEST_CASE("a manifest with a good checksum is still looked at") {
     }
 }
 
+TEST_CASE("what the source could not read comes back with the manifest") {
+    Manifest manifest = small_manifest();
+    for (const std::vector<Range>& ranges :
+         {std::vector<Range>{}, std::vector<Range>{{0, 512}, {4096, 8197}}}) {
+        manifest.unreadable = ranges;
+        CHECK(parse_manifest(encode_manifest(manifest)).unreadable == ranges);
+    }
+    manifest.unreadable.clear();
+    for (std::uint64_t i = 0; i < 1001; ++i) {
+        manifest.unreadable.push_back({2 * i, 1});
+    }
+    const std::vector<Range> back = parse_manifest(encode_manifest(manifest)).unreadable;
+    CHECK(back ==
+          std::vector<Range>(manifest.unreadable.begin(), manifest.unreadable.begin() + 1000));
+}
+
+TEST_CASE("a manifest from before unreadable sectors were remembered is understood") {
+    const std::string content =
+        forged([](std::string& text) { replace(text, "\"unreadable\"", "\"unreadabl_\""); });
+    CHECK(parse_manifest(content).unreadable.empty());
+}
+
+TEST_CASE("a list of unreadable ranges that cannot be is refused") {
+    struct Row {
+        std::string_view reason;
+        std::string_view list;
+    };
+    for (const Row& row : {Row{"'unreadable' is not a list of up to 1000", "{}"},
+                           Row{"'unreadable' is not a list of up to 1000", "1 "},
+                           Row{"'unreadable' has an impossible range", "[1]"},
+                           Row{"'unreadable' has an impossible range", "[[1]]"},
+                           Row{"'unreadable' has an impossible range", "[[1,2,3]]"},
+                           Row{"'unreadable' has an impossible range", "[[1,-2]]"},
+                           Row{"'unreadable' has an impossible range", "[[\"1\",2]]"},
+                           Row{"'unreadable' has an impossible range", "[[0,12294]]"},
+                           Row{"'unreadable' has an impossible range",
+                               "[[18446744073709551615,18446744073709551615]]"}}) {
+        CAPTURE(row.list);
+        const std::string content = forged([&](std::string& text) {
+            const std::string_view from = "\"unreadable\":[]";
+            const std::size_t at = text.find(from);
+            REQUIRE(at != std::string::npos);
+            text.replace(at, from.size(), fmt::format("\"unreadable\":{}", row.list));
+            const std::size_t length = text.rfind('}', at + from.size() + row.list.size()) + 1 - 25;
+            text[21] = static_cast<char>(length);
+            text[22] = static_cast<char>(length >> 8);
+        });
+        CHECK_THROWS_WITH_AS(static_cast<void>(parse_manifest(content)),
+                             fmt::format("the manifest is damaged: {}", row.reason).c_str(), Error);
+    }
+    std::string many = "[[0,1]";
+    for (int i = 1; i < 1001; ++i) {
+        many += ",[0,1]";
+    }
+    const std::string content = forged([&](std::string& text) {
+        const std::string_view from = "\"unreadable\":[]";
+        const std::size_t at = text.find(from);
+        text.replace(at + from.size() - 2, 2, many + "]");
+        const std::size_t length = text.find("]]", at) + 3 - 25;
+        text[21] = static_cast<char>(length);
+        text[22] = static_cast<char>(length >> 8);
+    });
+    CHECK_THROWS_WITH_AS(static_cast<void>(parse_manifest(content)),
+                         "the manifest is damaged: 'unreadable' is not a list of up to 1000",
+                         Error);
+}
+
 TEST_CASE("a manifest that claims the largest disk allocates nothing for it") {
     const std::string content = forged([](std::string& text) {
         const std::string_view from = "\"size\":12293";

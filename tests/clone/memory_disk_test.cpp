@@ -13,14 +13,11 @@ TEST_CASE("a disk in memory behaves like a disk") {
 }
 
 TEST_CASE("a faulty disk without faults behaves like a disk") {
-    MemoryDisk inner(5 << 20, conformance::dirt);
-    FaultyDisk disk(inner, {});
-    AlignedBuffer buffer(4096);
-    fill_pattern(buffer.span(), 0);
-    disk.write(8192, buffer.span());
-    disk.flush();
-    CHECK(std::ranges::equal(conformance::read_back(disk, 8192, 4096), buffer.span()));
-    CHECK(inner.flushed());
+    std::unique_ptr<MemoryDisk> inner;
+    require_disk_conformance([&](std::uint64_t size) {
+        inner = std::make_unique<MemoryDisk>(size, conformance::dirt);
+        return std::make_unique<FaultyDisk>(*inner, Faults{});
+    });
 }
 
 TEST_CASE("a faulty disk fails where it is told to and nowhere else") {

@@ -3,6 +3,8 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "clone/messages.hpp"
+#include "clone/peers.hpp"
 #include "tests/support/thrown.hpp"
 
 #include <doctest/doctest.h>
@@ -20,10 +22,10 @@ namespace {
 
 using HeaderBytes = std::array<std::byte, header_size>;
 
-/// The 48 bytes of the example in docs/PROTOCOL.md 3.
-HeaderBytes documented_example() {
+/// The bytes of an example in docs/PROTOCOL.md: those that are indented behind its title.
+std::string documented(std::string_view title) {
     const std::string page = read_file(SOURCE_DIR "/docs/PROTOCOL.md", std::size_t{1} << 20);
-    const std::size_t start = page.find("Example: ZERO for the first MiB of disk 0:");
+    const std::size_t start = page.find(title);
     REQUIRE(start != std::string::npos);
     std::string digits;
     for (const std::string_view line : split_lines(std::string_view(page).substr(start))) {
@@ -41,9 +43,15 @@ HeaderBytes documented_example() {
     }
     const std::optional<std::string> bytes = from_hex(digits);
     REQUIRE(bytes.has_value());
-    REQUIRE(bytes->size() == header_size);
+    return *bytes;
+}
+
+/// The 48 bytes of the example in docs/PROTOCOL.md 3.
+HeaderBytes documented_example() {
+    const std::string bytes = documented("Example: ZERO for the first MiB of disk 0:");
+    REQUIRE(bytes.size() == header_size);
     HeaderBytes header;
-    std::ranges::copy(as_byte_span(*bytes), header.begin());
+    std::ranges::copy(as_byte_span(bytes), header.begin());
     return header;
 }
 
@@ -97,6 +105,23 @@ TEST_CASE("the example of the protocol page is what the program understands") {
     CHECK(header == FrameHeader{.type = FrameType::zero, .raw_length = 1 << 20});
 }
 
+TEST_CASE("the other examples of the protocol page are what the program sends") {
+    const auto bytes_of = [](const Message& message) {
+        return hex_of(encode(message.header())) + to_hex(message.payload);
+    };
+    CHECK(hex_of(encode(
+              FrameHeader{.type = FrameType::same, .offset = 1 << 20, .raw_length = 1 << 20})) ==
+          to_hex(documented("Example: SAME for the second MiB of disk 0:")));
+    const Leaf leaf = zero_leaf(4096);
+    CHECK(bytes_of({FrameType::hashes,
+                    std::string(reinterpret_cast<const char*>(leaf.data()), leaf.size()),
+                    {8192, 4096}}) == to_hex(documented("Example: HASHES for the third block")));
+    CHECK(bytes_of({FrameType::durable, encode(DurableMessage{3, 1 << 20})}) ==
+          to_hex(documented("Example: DURABLE after the third epoch")));
+    CHECK(bytes_of({FrameType::want, {}, {8192, 4096}}) ==
+          to_hex(documented("Example: WANT for the third block")));
+}
+
 TEST_CASE("each field of a header stands at its offset with the lowest byte first") {
     const HeaderBytes bytes = encode(busy_header());
     CHECK(hex_of(std::span(bytes).first(40)) == "4353"             // magic
@@ -113,7 +138,7 @@ TEST_CASE("each field of a header stands at its offset with the lowest byte firs
 }
 
 TEST_CASE("each type comes back as it was sent and has its name") {
-    constexpr std::array<std::pair<std::uint8_t, std::string_view>, 12> table{{
+    constexpr std::array<std::pair<std::uint8_t, std::string_view>, 17> table{{
         {0x01, "HELLO"},
         {0x02, "DISK"},
         {0x03, "PLAN"},
@@ -124,7 +149,12 @@ TEST_CASE("each type comes back as it was sent and has its name") {
         {0x08, "DONE"},
         {0x10, "DATA"},
         {0x11, "ZERO"},
+        {0x12, "UNREADABLE"},
+        {0x13, "SAME"},
         {0x14, "STREAM_END"},
+        {0x20, "HASHES"},
+        {0x21, "WANT"},
+        {0x32, "DURABLE"},
         {0x7f, "type 0x7f"},
     }};
     for (const auto& [number, name] : table) {

@@ -169,6 +169,104 @@ inline void threads_may_work_side_by_side(const DiskMaker& make, std::uint64_t s
     CHECK(read_back(*disk, 0, expected.size()) == expected);
 }
 
+/// Takes one answer of `queue`, which must be of one of `slots`, and without an error.
+inline void take_answer(DiskQueue& queue, std::vector<unsigned>& slots) {
+    const unsigned before = queue.under_way();
+    const DiskQueue::Done done = queue.wait();
+    CHECK_FALSE(done.error.has_value());
+    CHECK(queue.under_way() == before - 1);
+    CHECK(std::erase(slots, done.slot) == 1);
+}
+
+inline void a_queue_reads_and_writes(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    constexpr std::size_t length = 65536;
+    constexpr unsigned depth = 3;
+    std::vector<AlignedBuffer> buffers;
+    for (unsigned i = 0; i < depth; ++i) {
+        buffers.emplace_back(length);
+    }
+    const std::unique_ptr<DiskQueue> queue = disk->open_queue(depth);
+    CHECK(queue->under_way() == 0);
+    const auto piece = [&](std::uint64_t at) {
+        return static_cast<std::size_t>(std::min<std::uint64_t>(length, size - at));
+    };
+    // From the back to the front, so that the tail is not the last.
+    const std::uint64_t pieces = (size + length - 1) / length;
+    for (std::uint64_t done = 0; done < pieces;) {
+        std::vector<unsigned> slots;
+        for (; slots.size() < depth && done < pieces; ++done) {
+            const auto slot = static_cast<unsigned>(slots.size());
+            const std::uint64_t at = (pieces - 1 - done) * length;
+            fill_pattern(buffers[slot].first(piece(at)), at);
+            queue->write(slot, at, buffers[slot].first(piece(at)));
+            slots.push_back(slot);
+            CHECK(queue->under_way() == slots.size());
+        }
+        while (!slots.empty()) {
+            take_answer(*queue, slots);
+        }
+    }
+    disk->flush();
+    for (std::uint64_t at = 0; at < size; at += length) {
+        std::vector<unsigned> slots{1};
+        std::ranges::fill(buffers[1].span(), dirt);
+        queue->read(1, at, buffers[1].first(piece(at)));
+        take_answer(*queue, slots);
+        std::vector<std::byte> expected(piece(at));
+        fill_pattern(expected, at);
+        CHECK(std::ranges::equal(expected, buffers[1].first(piece(at))));
+        CHECK(read_back(*disk, at, piece(at)) == expected);
+    }
+}
+
+inline void a_queue_fails_in_the_words_of_the_disk(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    AlignedBuffer buffer(65536);
+    const std::uint64_t offset = size / 65536 * 65536;
+    std::string expected;
+    try {
+        disk->read(offset, buffer.span());
+    } catch (const Error& error) {
+        expected = error.message();
+    }
+    const std::unique_ptr<DiskQueue> queue = disk->open_queue(2);
+    queue->read(1, offset, buffer.span());
+    const DiskQueue::Done done = queue->wait();
+    CHECK(done.slot == 1);
+    REQUIRE(done.error.has_value());
+    CHECK(done.error->message() == expected);
+    CHECK(queue->under_way() == 0);
+}
+
+inline void a_queue_may_end_with_reads_under_way(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    AlignedBuffer buffer(4096);
+    const std::unique_ptr<DiskQueue> queue = disk->open_queue(2);
+    queue->read(0, 0, buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(size, 4096))));
+    CHECK(queue->under_way() == 1);
+}
+
+inline void extents_cover_the_disk(const DiskMaker& make, std::uint64_t size) {
+    const std::unique_ptr<Disk> disk = make(size);
+    if (size > 3 * mebibyte) {
+        disk->zero(mebibyte, mebibyte);
+    }
+    std::uint64_t at = 0;
+    while (at < size) {
+        const Extent extent = disk->extent_at(at);
+        REQUIRE(extent.length > 0);
+        REQUIRE(extent.length <= size - at);
+        if (extent.zero) {
+            CHECK(
+                only(read_back(*disk, at, static_cast<std::size_t>(extent.length)), std::byte{0}));
+        }
+        at += extent.length;
+    }
+    CHECK(at == size);
+    CHECK_FALSE(disk->extent_at(size - 1).zero);
+}
+
 } // namespace conformance
 
 /// Sizes: one byte, an odd one below a block, whole, odd tails of both kinds.
@@ -186,6 +284,10 @@ inline void require_disk_conformance(const DiskMaker& make,
         conformance::sectors_are_read_alone(make, size);
         conformance::reading_past_the_end_is_an_error(make, size);
         conformance::threads_may_work_side_by_side(make, size);
+        conformance::a_queue_reads_and_writes(make, size);
+        conformance::a_queue_fails_in_the_words_of_the_disk(make, size);
+        conformance::a_queue_may_end_with_reads_under_way(make, size);
+        conformance::extents_cover_the_disk(make, size);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "clone/range.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <fmt/format.h>
 #include <functional>
@@ -21,7 +22,11 @@ struct Faults {
     std::optional<std::uint64_t> read_at;  ///< every read that covers this byte fails
     std::optional<std::uint64_t> write_at; ///< every write and zeroing that covers this byte fails
     bool flush = false;
-    std::vector<Range> unreadable; ///< every read that touches one of them fails
+    std::vector<Range> unreadable;         ///< every read that touches one of them fails
+    std::optional<std::uint64_t> wrong_at; ///< reads that cover this byte get another one there ...
+    std::atomic<int>* wrong_times = nullptr;  ///< ... so many times, on all disks of the test
+    std::atomic<int>* reads_left = nullptr;   ///< after so many reads none succeeds any more
+    std::atomic<int>* flushes_left = nullptr; ///< after so many flushes none succeeds any more
     std::function<void()>
         on_failed_read; ///< called before it fails: what takes time, takes it here
 };
@@ -35,7 +40,7 @@ public:
 
     void read(std::uint64_t offset, std::span<std::byte> into) override {
         const Range range{offset, into.size()};
-        if (is_unreadable(range)) {
+        if (is_unreadable(range) || used_up(faults_.reads_left)) {
             {
                 const std::scoped_lock lock(mutex_);
                 failed_reads_.push_back(range);
@@ -48,6 +53,9 @@ public:
             throw failure("reading", "cannot read", range);
         }
         disk_.read(offset, into);
+        if (covers(faults_.wrong_at, range) && !used_up(faults_.wrong_times)) {
+            into[static_cast<std::size_t>(*faults_.wrong_at - offset)] ^= std::byte{1};
+        }
     }
     void write(std::uint64_t offset, std::span<const std::byte> bytes) override {
         fail_if(faults_.write_at, "writing", "cannot write", {offset, bytes.size()});
@@ -58,10 +66,13 @@ public:
         disk_.zero(offset, length);
     }
     void flush() override {
-        if (faults_.flush) {
+        if (faults_.flush || used_up(faults_.flushes_left)) {
             throw system_error(fmt::format("cannot flush '{}' to its medium", facts().name), EIO);
         }
         disk_.flush();
+    }
+    [[nodiscard]] Extent extent_at(std::uint64_t offset) override {
+        return disk_.extent_at(offset);
     }
 
     /// For a fault that comes or goes; not while other threads use the disk.
@@ -72,6 +83,10 @@ public:
 private:
     [[nodiscard]] static bool covers(std::optional<std::uint64_t> byte, Range range) {
         return byte && *byte >= range.offset && *byte < range.end();
+    }
+    /// Takes one; true if there was none left. Without a counter there is no end.
+    [[nodiscard]] static bool used_up(std::atomic<int>* left) {
+        return left != nullptr && left->fetch_sub(1) <= 0;
     }
     [[nodiscard]] bool is_unreadable(Range range) const {
         return covers(faults_.read_at, range) ||

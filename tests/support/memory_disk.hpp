@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "clone/disk.hpp"
+#include "clone/io_sizes.hpp"
 #include "clone/range.hpp"
 
 #include <algorithm>
@@ -53,7 +54,24 @@ public:
     void flush() override {
         const std::scoped_lock lock(mutex_);
         flushed_ = true;
+        medium_ = writes_;
+        medium_.insert(medium_.end(), zeros_.begin(), zeros_.end());
     }
+
+    [[nodiscard]] Extent extent_at(std::uint64_t offset) override {
+        std::uint64_t end = facts_.size;
+        for (const Range& hole : holes_) {
+            if (offset >= hole.offset && offset < hole.end()) {
+                return {hole.end() - offset, true};
+            }
+            if (hole.offset > offset) {
+                end = std::min(end, hole.offset);
+            }
+        }
+        return {end - offset, false};
+    }
+    /// What extent_at() tells as holes; the content there should be zeros.
+    [[nodiscard]] std::vector<Range>& holes() { return holes_; }
 
     // What the test asks when all threads are done.
     [[nodiscard]] const std::vector<std::byte>& content() const { return content_; }
@@ -63,6 +81,15 @@ public:
     [[nodiscard]] const std::vector<Range>& zeros() const { return zeros_; }
     /// Whether nothing was written since the last flush.
     [[nodiscard]] bool flushed() const { return flushed_; }
+    /// Whether all of these bytes were written before the last flush, or lie in `as_well`. Any
+    /// thread may ask.
+    [[nodiscard]] bool on_medium(Range range, std::vector<Range> as_well) {
+        const std::scoped_lock lock(mutex_);
+        as_well.insert(as_well.end(), medium_.begin(), medium_.end());
+        return std::ranges::any_of(joined(std::move(as_well)), [range](const Range& there) {
+            return there.offset <= range.offset && range.end() <= there.end();
+        });
+    }
     [[nodiscard]] bool untouched() const { return writes_.empty() && zeros_.empty(); }
 
 private:
@@ -79,6 +106,8 @@ private:
     std::vector<Range> reads_;
     std::vector<Range> writes_;
     std::vector<Range> zeros_;
+    std::vector<Range> medium_; ///< written or zeroed before the last flush
+    std::vector<Range> holes_;
     bool flushed_ = false;
 };
 

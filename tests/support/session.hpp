@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "clone/io_sizes.hpp"
 #include "clone/receiver.hpp"
 #include "clone/sender.hpp"
 #include "tests/support/disk_conformance.hpp"
@@ -29,6 +30,7 @@ struct SessionOptions {
     std::vector<Range> free;    ///< of the source
     std::vector<Range> durable; ///< what an interrupted run has left on the target
     EpochLength epoch;
+    RateLimit limit;
     Faults source_faults;
     Faults target_faults;
     std::function<void()> before_writing; ///< the target's opener: may throw a refusal
@@ -44,7 +46,9 @@ struct Outcome {
     std::optional<Error> target_error;
     std::optional<Manifest> manifest;
     bool flushed_before_manifest = false;
-    std::vector<Range> recorded; ///< as durable, in the order of the epochs
+    std::vector<Range> recorded;    ///< as durable, in the order of the epochs
+    std::vector<Range> not_durable; ///< of recorded: what was not on the medium then
+    unsigned epochs = 0;
 
     /// Neither side says that it succeeded, and nothing vouches for the target.
     [[nodiscard]] bool failed_on_both_sides() const {
@@ -61,6 +65,7 @@ inline CopyReport run_source(MemoryDisk& disk, Peers& peers, const SessionOption
          .compression = options.compression,
          .block_size = options.block_size,
          .on_read_error = options.on_read_error,
+         .limit = options.limit,
          .free = options.free},
         [](const Progress&) {}, options.stop_source);
 }
@@ -80,7 +85,14 @@ public:
     }
     void begin() override {}
     void record(std::span<const Range> durable) override {
-        outcome_.recorded.insert(outcome_.recorded.end(), durable.begin(), durable.end());
+        ++outcome_.epochs;
+        for (const Range& range : durable) {
+            outcome_.recorded.push_back(range);
+            // What travelled as SAME was there before.
+            if (!disk_.on_medium(range, options_.durable)) {
+                outcome_.not_durable.push_back(range);
+            }
+        }
     }
     [[nodiscard]] std::unique_ptr<Disk> open_medium() override {
         return std::make_unique<FaultyDisk>(disk_, options_.target_faults);
@@ -106,6 +118,31 @@ inline CopyReport run_target(MemoryDisk& disk, Peers& peers, const SessionOption
          .read_back = options.read_back,
          .epoch = options.epoch},
         destination, [](const Progress&) {}, options.stop_target);
+}
+
+/// Requires that both sides say that the copy is good, and that `target` begins with `expected`.
+inline void require_copied(const Outcome& outcome, const MemoryDisk& target,
+                           std::span<const std::byte> expected) {
+    if (outcome.source_error) {
+        FAIL(outcome.source_error->message());
+    }
+    if (outcome.target_error) {
+        FAIL(outcome.target_error->message());
+    }
+    REQUIRE(outcome.sent.has_value());
+    REQUIRE(outcome.received.has_value());
+    REQUIRE(outcome.manifest.has_value());
+    CHECK(std::ranges::equal(std::span(target.content()).first(expected.size()), expected));
+    CHECK(outcome.flushed_before_manifest);
+    CHECK(outcome.sent->root == outcome.received->root);
+    CHECK(outcome.manifest->root == outcome.sent->root);
+    CHECK(outcome.sent->bytes_same == outcome.received->bytes_same);
+    CHECK(outcome.sent->bytes_sent == outcome.received->bytes_sent);
+    CHECK(outcome.sent->unreadable == outcome.received->unreadable);
+    CHECK(outcome.manifest->unreadable == outcome.sent->unreadable);
+    CHECK(outcome.sent->resumed == outcome.received->resumed);
+    CHECK(joined(outcome.recorded) == std::vector<Range>{{0, expected.size()}});
+    CHECK(outcome.not_durable.empty());
 }
 
 /// Copies `source` to `target` and returns when both sides have ended.
