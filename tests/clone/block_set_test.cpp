@@ -53,7 +53,7 @@ TEST_CASE("who sees a block in a set sees what was written before it was put in"
         while (!set.contains(i)) {
             std::this_thread::yield();
         }
-        wrong += values[i] == i + 1 ? 0 : 1;
+        wrong += values[i] == i + 1 ? 0U : 1U;
     }
     CHECK(wrong == 0);
 }
