@@ -102,9 +102,11 @@ public:
         workers.emplace_back([this](std::stop_token inner) { epochs_.keep(inner); });
         if (worth_reading != nullptr) {
             session_.told_until = 0;
+            ++session_.running; // Its messages need the control thread's turns, to the last.
             workers.emplace_back([this, worth_reading](std::stop_token inner) {
                 const std::unique_ptr<Disk> medium = destination_.open_medium();
                 tell_what_is_there(*medium, *worth_reading, session_, control_, inner);
+                --session_.running;
             });
         }
         std::optional<RootMessage> end;

@@ -79,6 +79,19 @@ TEST_CASE("a source reads what its file has") {
     }
 }
 
+TEST_CASE("a source that was cut off has no hole at its end") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    create_image(path, 1 << 20);
+    const std::unique_ptr<Disk> disk = open_source(path, DirectIo::automatic);
+    const Extent extent = disk->extent_at(65536);
+    CHECK(extent.length <= (1 << 20) - 65536);
+    fs::resize_file(path, 65536);
+    for (const std::uint64_t offset : {65536U, 524288U}) {
+        CHECK_FALSE(disk->extent_at(offset).zero);
+    }
+}
+
 TEST_CASE("a source cannot be written to") {
     const TemporaryDirectory directory;
     write_file_atomically(directory / "image", std::string(65536, 'x'));

@@ -10,7 +10,6 @@
 
 #include <array>
 #include <functional>
-#include <string>
 #include <vector>
 
 namespace coldspare::clone {

@@ -31,23 +31,36 @@ void take(const HeaderBytes& bytes, const Geometry& geometry) {
         return;
     }
     require(encode(header) == bytes);
-    try {
-        check_control_frame(header);
-        require(header.wire_length <= largest_json);
-    } catch (const Error&) {
+    const auto lets_through = [&](auto check) {
+        try {
+            check();
+            return true;
+        } catch (const Error&) {
+            return false;
+        }
+    };
+    if (lets_through([&] { check_control_frame(header); })) {
+        require(header.wire_length <=
+                (header.type == FrameType::hashes ? largest_hashes : largest_json));
     }
-    try {
-        check_data_frame(header, geometry);
-    } catch (const Error&) {
+    const bool on_disk = inside(header.range(), geometry.size) && header.raw_length > 0;
+    const bool starts_block = header.offset % geometry.block_size == 0;
+    if (lets_through([&] { check_block_range(header, geometry); })) {
+        require(on_disk && starts_block && header.raw_length <= largest_range);
+        require(header.wire_length == 0 || header.type == FrameType::hashes);
+        require(header.wire_length <=
+                (std::uint64_t{header.raw_length} / geometry.block_size + 1) * sizeof(Leaf));
+    }
+    if (!lets_through([&] { check_data_frame(header, geometry); })) {
         return;
     }
-    require(inside(header.range(), geometry.size) && header.raw_length > 0);
-    require(header.offset % geometry.block_size == 0);
-    if (header.type == FrameType::zero) {
-        require(header.wire_length == 0 && header.raw_length <= largest_range);
-    } else {
+    require(on_disk);
+    require(starts_block || header.type == FrameType::unreadable);
+    if (header.type == FrameType::data) {
         require(header.raw_length <= geometry.block_size);
         require(header.wire_length <= header.raw_length);
+    } else {
+        require(header.wire_length == 0 && header.raw_length <= largest_range);
     }
 }
 

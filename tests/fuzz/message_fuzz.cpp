@@ -51,6 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         require(parse_progress(encode(progress)).bytes_done == progress.bytes_done);
     });
     take(payload, parse_root, [](const RootMessage& root) { require(root.root.size() == 64); });
+    take(payload, parse_durable,
+         [payload](const DurableMessage& durable) { require(encode(durable) == payload); });
     const Error reason = parse_error(payload, "source");
     require(reason.message().size() < 5000);
     for (const char c : reason.message()) {
