@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "clone/little_endian.hpp"
 #include "clone/sysfs.hpp"
 
 #include <fmt/format.h>
@@ -11,6 +12,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <fcntl.h>
+#include <functional>
 #include <sys/stat.h>
 
 namespace coldspare::clone {
@@ -143,9 +146,7 @@ public:
     explicit Encoded(const Manifest& manifest) : head_(magic) {
         const std::string description =
             describe(manifest).dump(-1, ' ', false, json::error_handler_t::replace);
-        for (std::size_t i = 0; i < length_bytes; ++i) {
-            head_.push_back(static_cast<char>(description.size() >> (8 * i)));
-        }
+        append_little_endian(head_, static_cast<std::uint32_t>(description.size()));
         head_ += description;
         pieces_ = {head_, text_view(std::as_bytes(std::span(manifest.leaves))), {}};
         digest_ = sha256_of_pieces(std::span(pieces_).first(2));
@@ -173,38 +174,61 @@ std::string encode_manifest(const Manifest& manifest) {
     return content;
 }
 
-Manifest parse_manifest(std::string_view content) {
-    if (!content.starts_with(magic)) {
+namespace {
+
+/// Fills a span from an offset of what is parsed; all of it is there.
+using ReadAt = std::function<void(std::uint64_t, std::span<std::byte>)>;
+
+std::span<std::byte> writable(std::string& text) {
+    return std::as_writable_bytes(std::span(text));
+}
+
+/// The leaves go straight to their place: they are most of the memory of a large disk.
+Manifest parse(std::uint64_t size, const ReadAt& read) {
+    constexpr std::size_t head_bytes = magic.size() + length_bytes;
+    std::string head(static_cast<std::size_t>(std::min<std::uint64_t>(size, head_bytes)), '\0');
+    read(0, writable(head));
+    if (!head.starts_with(magic)) {
         throw damaged("it does not begin like one");
     }
-    if (content.size() < magic.size() + length_bytes + digest_bytes) {
+    if (size < head_bytes + digest_bytes) {
         throw damaged("it is too short");
     }
-    std::size_t length = 0;
-    for (std::size_t i = 0; i < length_bytes; ++i) {
-        length |= std::size_t{static_cast<unsigned char>(content[magic.size() + i])} << (8 * i);
-    }
-    const std::size_t fixed = magic.size() + length_bytes + digest_bytes;
-    if (length > longest_json || length > content.size() - fixed) {
+    const std::size_t length = read_little_endian<std::uint32_t>(head, magic.size());
+    if (length > longest_json || length > size - head_bytes - digest_bytes) {
         throw damaged("it is too short");
     }
-    const std::string_view body = content.substr(0, content.size() - digest_bytes);
-    const Sha256 digest = sha256(as_byte_span(body));
-    if (std::memcmp(digest.data(), content.data() + body.size(), digest.size()) != 0) {
+    head.resize(head_bytes + length);
+    read(0, writable(head));
+    const std::uint64_t body = size - head.size() - digest_bytes;
+    std::vector<Leaf> leaves(static_cast<std::size_t>(body / sizeof(Leaf)));
+    read(head.size(), std::as_writable_bytes(std::span(leaves)));
+    std::string rest(static_cast<std::size_t>(body % sizeof(Leaf)), '\0');
+    read(head.size() + leaves.size() * sizeof(Leaf), writable(rest));
+    Sha256 digest;
+    read(size - digest_bytes, digest);
+    const std::array<std::string_view, 3> pieces{head, text_view(std::as_bytes(std::span(leaves))),
+                                                 rest};
+    if (sha256_of_pieces(pieces) != digest) {
         throw damaged("its checksum does not match");
     }
-    Manifest manifest = read_description(content.substr(magic.size() + length_bytes, length));
-    const std::string_view leaves = body.substr(magic.size() + length_bytes + length);
-    if (leaves.size() % sizeof(Leaf) != 0 ||
-        leaves.size() / sizeof(Leaf) != manifest.geometry.block_count()) {
+    Manifest manifest = read_description(std::string_view(head).substr(head_bytes));
+    if (!rest.empty() || leaves.size() != manifest.geometry.block_count()) {
         throw damaged("the number of its hashes does not fit its size");
     }
-    manifest.leaves.resize(leaves.size() / sizeof(Leaf));
-    std::memcpy(manifest.leaves.data(), leaves.data(), leaves.size());
+    manifest.leaves = std::move(leaves);
     if (root_of(manifest.geometry, manifest.leaves) != manifest.root) {
         throw damaged("its root does not match its hashes");
     }
     return manifest;
+}
+
+} // namespace
+
+Manifest parse_manifest(std::string_view content) {
+    return parse(content.size(), [content](std::uint64_t offset, std::span<std::byte> into) {
+        std::memcpy(into.data(), content.data() + offset, into.size());
+    });
 }
 
 namespace {
@@ -253,14 +277,21 @@ void write_manifest(const fs::path& path, const Manifest& manifest) {
 }
 
 std::optional<Manifest> read_manifest(const fs::path& path) {
-    std::error_code none;
-    const std::uintmax_t size = fs::file_size(path, none);
-    if (none) {
+    if (!fs::exists(path)) {
         return std::nullopt;
     }
-    constexpr std::uintmax_t largest = most_blocks * sizeof(Leaf) + longest_json + 4096;
+    const Fd fd = open_file(path, O_RDONLY);
+    constexpr std::uint64_t largest = most_blocks * sizeof(Leaf) + longest_json + 4096;
     try {
-        return parse_manifest(read_file(path, std::min(size, largest)));
+        const std::uint64_t size = fs::file_size(path);
+        if (size > largest) {
+            throw damaged("it is too long");
+        }
+        return parse(size, [&fd](std::uint64_t offset, std::span<std::byte> into) {
+            if (read_at(fd.get(), offset, into) != into.size()) {
+                throw damaged("it changes while it is read");
+            }
+        });
     } catch (Error& error) {
         error.prepend(fmt::format("reading '{}'", path.string()));
         throw;
