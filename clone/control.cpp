@@ -224,12 +224,19 @@ void open_streams(Peers& peers, const PlanMessage& plan, Role ours, Control& con
     keep_alive_while(
         control,
         [&](std::stop_token inner) {
-            for (unsigned i = 0; i < plan.streams; ++i) {
-                streams.push_back(peers.open_data(Hello{.role = ours,
-                                                        .kind = ConnectionKind::data,
-                                                        .session = plan.session,
-                                                        .stream = i},
-                                                  inner));
+            try {
+                for (unsigned i = 0; i < plan.streams; ++i) {
+                    streams.push_back(peers.open_data(Hello{.role = ours,
+                                                            .kind = ConnectionKind::data,
+                                                            .session = plan.session,
+                                                            .stream = i},
+                                                      inner));
+                }
+            } catch (const Error& error) {
+                // The peer was there a moment ago.
+                throw Error(error.message(), error.hint(),
+                            error.status() == ExitStatus::failed ? ExitStatus::incomplete
+                                                                 : error.status());
             }
         },
         stop);

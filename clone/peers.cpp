@@ -226,7 +226,8 @@ public:
         for (;;) {
             Visitor visitor = next(stop, give_up,
                                    Error("the peer did not open its data connections in time",
-                                         "does a firewall limit the number of connections?"));
+                                         "does a firewall limit the number of connections?",
+                                         ExitStatus::incomplete));
             const Hello& theirs = visitor.hello;
             // The connecting side opens its streams one after the other, so they come in order.
             if (theirs.kind == ConnectionKind::data && theirs.session == ours.session &&

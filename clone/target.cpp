@@ -131,7 +131,7 @@ void Target::check() {
         throw refusal(fmt::format("overwrite '{}': a virtual machine has it open", name),
                       "stop the virtual machine first");
     }
-    if (request_.existing == Existing::refuse && !find_journal()) {
+    if (request_.existing == Existing::refuse && !made_ && !find_journal()) {
         throw refusal(fmt::format("overwrite '{}': it exists ({})", name, describe(facts)),
                       "check that it is the right one, then say --erase");
     }
