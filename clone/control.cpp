@@ -162,9 +162,12 @@ void Control::give_up(const Error& error, const std::vector<Channel>& streams,
     }
     if (lost(streams) && error.status() != ExitStatus::interrupted) {
         wait_for_peers_reason(stop);
-        tell(error);
-        throw Error(error.message(), "run the same command again: the copy goes on where it was",
-                    ExitStatus::incomplete);
+        // The peer may not have noticed; with this status it tries again, as we do.
+        const Error lost_it(error.message(),
+                            "run the same command again: the copy goes on where it was",
+                            ExitStatus::incomplete);
+        tell(lost_it);
+        throw lost_it;
     }
     tell(error);
     throw error;

@@ -254,14 +254,24 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options, Destination
         const RootMessage end = receiving.copy(resume ? &target.durable : nullptr, stop);
         const Sha256 root = receiving.check_root(end);
         const std::vector<Range> unreadable = session->unreadable();
-        keep_alive_while(
-            control,
-            [&](std::stop_token inner) {
-                receiving.make_sure(inner);
-                destination.keep(make_manifest(*session, root, disk.facts, options.program));
-            },
-            stop);
-        control.send(FrameType::done, encode(RootMessage{hex(root), 0}), stop);
+        bool kept = false;
+        try {
+            keep_alive_while(
+                control,
+                [&](std::stop_token inner) {
+                    receiving.make_sure(inner);
+                    destination.keep(make_manifest(*session, root, disk.facts, options.program));
+                    kept = true;
+                },
+                stop);
+            control.send(FrameType::done, encode(RootMessage{hex(root), 0}), stop);
+        } catch (const Error&) {
+            // Whole, durable and named in its manifest: that the source can no more be told does
+            // not make it another copy.
+            if (!kept) {
+                throw;
+            }
+        }
         CopyReport report = control.report(session->geometry, root, streams);
         report.unreadable = unreadable;
         report.resumed = resume;

@@ -20,7 +20,7 @@ class Cable:
     """Carries bytes between both sides as they are, until it is cut; then it can be used again.
 
     carry(connection, position, data), if given, yields what the connecting side's bytes become, piece by piece, and
-    may take its time. half_close() tells the listening side on all connections that no more will come.
+    may take its time.
     """
 
     def __init__(self, port, carry=None):
@@ -56,11 +56,10 @@ class Cable:
         for one in [end for pair in pairs for end in pair]:
             one.close()
 
-    def half_close(self):
-        with self._lock:
-            for _, server in self._pairs:
-                with contextlib.suppress(OSError):
-                    server.shutdown(socket.SHUT_WR)
+    def half_close(self, number):
+        """Tells the listening side that no more comes on this connection, and goes on to take what comes."""
+        with contextlib.suppress(OSError):
+            self._pairs[number][1].shutdown(socket.SHUT_WR)
 
     def _accept(self):
         with contextlib.suppress(OSError):
@@ -71,6 +70,8 @@ class Cable:
                 except OSError:
                     client.close()
                     continue
+                for one in (client, server):
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._lock:
                     self._pairs.append((client, server))
                     self.met += 1
@@ -83,7 +84,8 @@ class Cable:
         try:
             while data := one.recv(65536):
                 for piece in [data] if number is None else self._carry(number, position, data):
-                    other.sendall(piece)
+                    with contextlib.suppress(BrokenPipeError):  # half closed
+                        other.sendall(piece)
                 position += len(data)
             other.shutdown(socket.SHUT_WR)
         except OSError:

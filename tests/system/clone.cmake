@@ -4,3 +4,10 @@ foreach(name clone-refusals clone-faults pairing)
   set_tests_properties(${name} PROPERTIES LABELS "system;fault" SKIP_RETURN_CODE 77 TIMEOUT 300
     ENVIRONMENT "COLDSPARE=$<TARGET_FILE:coldspare>;BUILD_DIR=${CMAKE_BINARY_DIR}")
 endforeach()
+
+# And with faults: killed processes, lost connections, failing disks, full file systems, huge ones.
+foreach(name clone-resume clone-bad-sectors clone-flush clone-full clone-memory)
+  add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/${name})
+  set_tests_properties(${name} PROPERTIES LABELS "system;fault" SKIP_RETURN_CODE 77 TIMEOUT 300
+    ENVIRONMENT "COLDSPARE=$<TARGET_FILE:coldspare>;BUILD_DIR=${CMAKE_BINARY_DIR}")
+endforeach()
