@@ -165,16 +165,17 @@ std::unique_ptr<clone::Peers> LinkOptions::open(Output& output, std::string_view
 clone::CopyReport LinkOptions::run_sessions(
     Output& output, const clone::ProgressSink& progress,
     const std::function<clone::CopyReport(const clone::ProgressSink&)>& session) const {
-    std::uint64_t furthest = 0;
+    std::uint64_t done = 0;
     TimePoint last_gain = Clock::now();
     const clone::ProgressSink watched = [&](const clone::Progress& now) {
-        if (now.done > furthest) {
-            furthest = now.done;
+        if (now.done > done) {
+            done = now.done;
             last_gain = Clock::now();
         }
         progress(now);
     };
     for (;;) {
+        done = 0;
         try {
             return session(watched);
         } catch (const Error& error) {

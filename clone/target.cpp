@@ -143,7 +143,9 @@ void Target::check() {
         throw refusal(fmt::format("overwrite '{}': a virtual machine has it open", name),
                       "stop the virtual machine first");
     }
-    if (request_.existing == Existing::refuse && !made_ && !find_journal()) {
+    // A device may have found another use since; an image is known by its inode and birth.
+    const bool ours = facts.kind == DiskKind::file && (made_ || find_journal());
+    if (request_.existing == Existing::refuse && !ours) {
         throw refusal(fmt::format("overwrite '{}': it exists ({})", name, describe(facts)),
                       "check that it is the right one, then say --erase");
     }
@@ -159,9 +161,7 @@ std::optional<JournalContent> Target::find_journal() const {
             return std::nullopt;
         }
         const JournalHead here = head_for({}, journal->head.geometry);
-        const bool known =
-            here.target_inode != 0 || !here.target_serial.empty() || !here.target_wwn.empty();
-        if (known && here.target_inode == journal->head.target_inode &&
+        if (here.target_inode == journal->head.target_inode &&
             here.target_born == journal->head.target_born &&
             here.target_serial == journal->head.target_serial &&
             here.target_wwn == journal->head.target_wwn) {

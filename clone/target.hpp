@@ -37,8 +37,8 @@ public:
     Target& operator=(const Target&) = delete;
 
     /// What can be refused without knowing the source: an existing file or a device without
-    /// Existing::erase, unless an interrupted run has left it; a mounted, held or attached one.
-    /// Throws Error (status 4). Writes nothing.
+    /// Existing::erase, unless it is an image that an interrupted run has left; a mounted, held or
+    /// attached one. Throws Error (status 4). Writes nothing.
     void check();
 
     /// check(), which must find the very disk that it found before; then check_fits(), then opens
