@@ -110,7 +110,8 @@ private:
         }
         const blk64_t bit =
             (block - ext2fs_group_first_block2(fs_, group)) >> fs_->cluster_ratio_bits;
-        const bool set = (static_cast<unsigned char>(bitmap_[bit / 8]) >> (bit % 8) & 1U) != 0;
+        const bool set =
+            ((unsigned{static_cast<unsigned char>(bitmap_[bit / 8])} >> (bit % 8)) & 1U) != 0;
         return set ? BlockState::used : BlockState::free;
     }
 
