@@ -16,9 +16,10 @@ namespace {
 class Reader {
 public:
     Reader(Disk& disk, const std::vector<Range>& ranges, std::uint64_t longest)
-        : ranges_(ranges), longest_(longest) {
-        for (Slot& slot : slots_) {
-            slot.buffer.emplace(static_cast<std::size_t>(longest));
+        : ranges_(ranges), longest_(longest), memory_(static_cast<std::size_t>(depth * longest)) {
+        for (unsigned i = 0; i < depth; ++i) {
+            slots_[i].buffer = memory_.span().subspan(static_cast<std::size_t>(i * longest),
+                                                      static_cast<std::size_t>(longest));
         }
         queue_ = disk.open_queue(depth);
     }
@@ -48,7 +49,7 @@ private:
     struct Slot {
         Range range;
         State state = State::waiting;
-        std::optional<AlignedBuffer> buffer;
+        std::span<std::byte> buffer; ///< a part of memory_
     };
 
     /// Whether there was another piece to ask for.
@@ -72,7 +73,7 @@ private:
     }
 
     static std::span<std::byte> bytes_of(Slot& slot) {
-        return slot.buffer->first(static_cast<std::size_t>(slot.range.length));
+        return slot.buffer.first(static_cast<std::size_t>(slot.range.length));
     }
 
     const std::vector<Range>& ranges_;
@@ -81,6 +82,7 @@ private:
     std::uint64_t taken_ = 0; ///< of ranges_[range_at_]
     std::uint64_t asked_ = 0;
     std::uint64_t given_ = 0;
+    AlignedBuffer memory_; ///< of all slots
     std::array<Slot, depth> slots_;
     std::unique_ptr<DiskQueue> queue_; // ends before the buffers
 };

@@ -117,11 +117,12 @@ std::vector<Range> SourceSession::unreadable() const {
 
 SourceWorker::SourceWorker(SourceSession& session, Channel& channel)
     : session_(session), channel_(channel), level_(session.plan.compression),
+      memory_(slots_memory(session.plan.geometry)),
       packed_(static_cast<std::size_t>(piece_length(session.plan.geometry))),
       zero_leaf_(zero_leaf(session.plan.geometry.block_size)) {
     const unsigned depth = queue_depth(session.plan.geometry);
     for (unsigned i = 0; i < depth; ++i) {
-        slots_.push_back({AlignedBuffer(packed_.size()), {}});
+        slots_.push_back({memory_.span().subspan(i * packed_.size(), packed_.size()), {}});
         free_slots_.push_back(i);
     }
     queue_ = session.disk.open_queue(depth);

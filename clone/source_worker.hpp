@@ -112,9 +112,10 @@ private:
     Packer packer_;
     LevelChooser level_;
     struct Slot {
-        AlignedBuffer buffer;
+        std::span<std::byte> buffer; ///< a part of memory_
         Range range;
     };
+    AlignedBuffer memory_; ///< of all slots
     std::vector<Slot> slots_;
     std::vector<unsigned> free_slots_;
     AlignedBuffer packed_;

@@ -67,11 +67,12 @@ std::vector<Range> TargetSession::unreadable() const {
 // --- one worker --------------------------------------------------------------------------------
 
 TargetWorker::TargetWorker(TargetSession& session, Channel& channel)
-    : session_(session), channel_(channel), packed_(session.geometry.block_size) {
+    : session_(session), channel_(channel), memory_(slots_memory(session.geometry)),
+      packed_(session.geometry.block_size) {
     const unsigned depth = queue_depth(session.geometry);
+    const auto piece = static_cast<std::size_t>(piece_length(session.geometry));
     for (unsigned i = 0; i < depth; ++i) {
-        slots_.push_back(
-            {AlignedBuffer(static_cast<std::size_t>(piece_length(session.geometry))), {}});
+        slots_.push_back({memory_.span().subspan(i * piece, piece), {}});
         free_slots_.push_back(i);
     }
     queue_ = session.disk.open_queue(depth);
@@ -248,8 +249,7 @@ std::span<std::byte> TargetWorker::room_for(const FrameHeader& header) {
         slots_[*filling_].range = {header.offset, 0};
     }
     Slot& slot = slots_[*filling_];
-    return slot.buffer.span().subspan(static_cast<std::size_t>(slot.range.length),
-                                      header.raw_length);
+    return slot.buffer.subspan(static_cast<std::size_t>(slot.range.length), header.raw_length);
 }
 
 void TargetWorker::write_run() {

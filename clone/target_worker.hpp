@@ -81,9 +81,10 @@ private:
     Channel& channel_;
     Unpacker unpacker_;
     struct Slot {
-        AlignedBuffer buffer;
+        std::span<std::byte> buffer; ///< a part of memory_
         Range range;
     };
+    AlignedBuffer memory_; ///< of all slots
     std::vector<Slot> slots_;
     std::vector<unsigned> free_slots_;
     std::optional<unsigned> filling_; ///< the slot whose range grows: the run
