@@ -28,9 +28,9 @@ using ProgressSink = std::function<void(const Progress&)>;
 struct Counters {
     std::atomic<std::uint64_t> bytes_done{0};    ///< source: handed over; target: durable
     std::atomic<std::uint64_t> bytes_read{0};    ///< source: from its disk
-    std::atomic<std::uint64_t> bytes_zero{0};    ///< in blocks that are zero
+    std::atomic<std::uint64_t> bytes_zero{0};    ///< in zero blocks that the target had not
     std::atomic<std::uint64_t> bytes_same{0};    ///< in blocks that the target had already
-    std::atomic<std::uint64_t> bytes_skipped{0}; ///< source: that no file system uses, not read
+    std::atomic<std::uint64_t> bytes_skipped{0}; ///< source: not used, not read, and not there yet
     std::atomic<std::uint64_t> bytes_sent{0};    ///< raw bytes of blocks that travelled
     std::atomic<std::uint64_t> blocks_sent{0};   ///< blocks that travelled as DATA
     std::atomic<std::uint64_t> io_ns{0};         ///< workers' time spent waiting for the disk

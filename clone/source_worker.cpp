@@ -211,18 +211,20 @@ void SourceWorker::salvage_put_off(std::stop_token stop) {
 void SourceWorker::frame_zeros(const Piece& piece, std::stop_token stop) {
     const Geometry& geometry = session_.plan.geometry;
     session_.await_told(piece.range.end(), stop);
+    std::uint64_t new_zeros = 0;
     for (std::uint64_t offset = piece.range.offset; offset < piece.range.end();
          offset += geometry.block_size) {
         const std::uint32_t length = geometry.length_at(offset);
         const bool same =
             settle(offset, length == geometry.block_size ? zero_leaf_ : zero_leaf(length));
+        new_zeros += same ? 0 : length;
         extend_run(same ? FrameType::same : FrameType::zero, {offset, length});
         if (batch_.full()) {
             send(stop);
         }
     }
     (piece.kind == Piece::Kind::free ? session_.counters.bytes_skipped
-                                     : session_.counters.bytes_zero) += piece.range.length;
+                                     : session_.counters.bytes_zero) += new_zeros;
     end_run();
     send(stop);
     session_.counters.bytes_done += piece.range.length;
@@ -240,7 +242,7 @@ void SourceWorker::frame_piece(std::uint64_t offset, std::span<const std::byte> 
                           : length == geometry.block_size ? zero_leaf_
                                                           : zero_leaf(length);
         const bool same = settle(offset + at, leaf);
-        if (zero) {
+        if (zero && !same) {
             session_.counters.bytes_zero += length;
         }
         if (same || zero) {
