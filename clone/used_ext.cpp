@@ -228,7 +228,7 @@ public:
 
 private:
     [[nodiscard]] bool used(std::uint64_t cluster) const {
-        return (bytes_[cluster / 8] >> (cluster % 8) & 1U) != 0;
+        return ((unsigned{bytes_[cluster / 8]} >> (cluster % 8)) & 1U) != 0;
     }
 
     /// The first cluster from `at` on that is in use, or that is not; `end` if there is none.
