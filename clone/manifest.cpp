@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <fcntl.h>
 #include <functional>
 #include <sys/stat.h>
@@ -227,7 +226,7 @@ Manifest parse(std::uint64_t size, const ReadAt& read) {
 
 Manifest parse_manifest(std::string_view content) {
     return parse(content.size(), [content](std::uint64_t offset, std::span<std::byte> into) {
-        std::memcpy(into.data(), content.data() + offset, into.size());
+        std::ranges::copy(as_byte_span(content.substr(offset, into.size())), into.begin());
     });
 }
 
