@@ -36,7 +36,8 @@ namespace {
 
 constexpr std::uint64_t zero_chunk = 1 << 20;
 constexpr std::string_view failing_source =
-    "the disk may be failing: save it with ddrescue, and clone the image that makes";
+    "the disk may be failing: --on-read-error skip copies the rest; or save it with ddrescue, and "
+    "clone the image that makes";
 constexpr std::string_view failing_target = "the target may be full or failing: choose another";
 constexpr std::uint32_t smallest_sector = 512;
 
@@ -65,19 +66,13 @@ public:
 
     void read(std::uint64_t offset, std::span<std::byte> into) override {
         try {
-            const std::size_t aligned = direct_read_length(offset, into.size());
-            std::size_t got = 0;
-            if (aligned > 0) {
-                got = read_at(direct_.get(), offset, into.first(aligned));
-            }
-            if (got == aligned && aligned < into.size()) {
-                got += read_at(buffered_.get(), offset + aligned, into.subspan(aligned));
-            }
-            if (got != into.size()) {
-                throw Error("cannot read: the disk ends early");
-            }
+            read_once(offset, into);
         } catch (Error& error) {
             cache_by_page({offset, into.size()});
+            if (into.size() <= io_alignment && direct_read_length(offset, into.size()) == 0 &&
+                read_page(offset, into)) {
+                return;
+            }
             throw at(error, "reading", offset, failing_source);
         }
     }
@@ -169,12 +164,41 @@ private:
         return direct_ ? length / io_alignment * io_alignment : 0;
     }
 
-    /// The page cache reads ahead in folios of up to a megabyte, and one that failed fails as a
-    /// whole whenever a byte of it is asked for. Without reading ahead it takes single pages.
+    void read_once(std::uint64_t offset, std::span<std::byte> into) const {
+        const std::size_t aligned = direct_read_length(offset, into.size());
+        std::size_t got = 0;
+        if (aligned > 0) {
+            got = read_at(direct_.get(), offset, into.first(aligned));
+        }
+        if (got == aligned && aligned < into.size()) {
+            got += read_at(buffered_.get(), offset + aligned, into.subspan(aligned));
+        }
+        if (got != into.size()) {
+            throw Error("cannot read: the disk ends early");
+        }
+    }
+
+    /// Again, after cache_by_page(): whether the page itself can be read, and only what the cache
+    /// had around it could not.
+    [[nodiscard]] bool read_page(std::uint64_t offset, std::span<std::byte> into) const {
+        try {
+            read_once(offset, into);
+            return true;
+        } catch (const Error&) {
+            return false;
+        }
+    }
+
+    /// The page cache reads ahead in folios of up to 2 MiB, and one that failed fails as a whole
+    /// whenever a byte of it is asked for. Without reading ahead it takes single pages. A folio is
+    /// forgotten only if all of it is to be, and nobody else is reading from it.
     void cache_by_page(Range failed) const {
+        constexpr std::uint64_t folio = 2 << 20;
+        const std::uint64_t begin = failed.offset / folio * folio;
+        const std::uint64_t end = (failed.end() + folio - 1) / folio * folio;
         ::posix_fadvise(buffered_.get(), 0, 0, POSIX_FADV_RANDOM);
-        ::posix_fadvise(buffered_.get(), static_cast<off_t>(failed.offset),
-                        static_cast<off_t>(failed.length), POSIX_FADV_DONTNEED);
+        ::posix_fadvise(buffered_.get(), static_cast<off_t>(begin), static_cast<off_t>(end - begin),
+                        POSIX_FADV_DONTNEED);
     }
 
     [[nodiscard]] Error at(const Error& error, std::string_view action, std::uint64_t offset,
@@ -329,9 +353,14 @@ std::unique_ptr<Disk> open_for_verify(const fs::path& path) {
     Fd unbuffered = open_direct(path, O_RDONLY, DirectIo::automatic);
     // For the tail, and for all of it where direct I/O is not to be had: clean pages go, dirty ones
     // are written first.
-    ::fdatasync(buffered.get());
-    if (facts.kind == DiskKind::block) {
-        ::ioctl(buffered.get(), BLKFLSBUF, 0);
+    if (::fdatasync(buffered.get()) != 0) {
+        throw system_error(fmt::format("cannot flush '{}' to its medium", path.string()), errno,
+                           "what was written last may be lost: check the disk, then copy again");
+    }
+    if (facts.kind == DiskKind::block && ::ioctl(buffered.get(), BLKFLSBUF, 0) != 0 &&
+        !unbuffered) {
+        throw system_error(fmt::format("cannot read '{}' past the cache", path.string()), errno,
+                           "run as root");
     }
     ::posix_fadvise(buffered.get(), 0, 0, POSIX_FADV_DONTNEED);
     if (!unbuffered && facts.kind == DiskKind::file) {

@@ -4,7 +4,6 @@
 #include "clone/range.hpp"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -22,11 +21,6 @@ inline constexpr std::uint64_t io_size = 1 << 20;
 /// disks busy and slow ones from waiting long (docs/PERFORMANCE.md).
 [[nodiscard]] constexpr unsigned queue_depth(const Geometry& geometry) {
     return static_cast<unsigned>(std::max<std::uint64_t>(2, 4 * io_size / piece_length(geometry)));
-}
-
-/// Bytes of buffers for that.
-[[nodiscard]] constexpr std::size_t slots_memory(const Geometry& geometry) {
-    return static_cast<std::size_t>(queue_depth(geometry) * piece_length(geometry));
 }
 
 /// Sorted; what touches or overlaps becomes one.

@@ -103,6 +103,12 @@ std::optional<Range> SourceSession::take_put_off() {
     return piece;
 }
 
+Salvage SourceSession::salvage(std::uint64_t offset, std::span<std::byte> into,
+                               std::stop_token stop) {
+    const std::scoped_lock lock(salvaging_);
+    return clone::salvage(disk, offset, into, {}, std::move(stop));
+}
+
 void SourceSession::give_up_on(const std::vector<Range>& ranges) {
     const std::scoped_lock lock(mutex_);
     unreadable_.insert(unreadable_.end(), ranges.begin(), ranges.end());
@@ -117,16 +123,10 @@ std::vector<Range> SourceSession::unreadable() const {
 
 SourceWorker::SourceWorker(SourceSession& session, Channel& channel)
     : session_(session), channel_(channel), level_(session.plan.compression),
-      memory_(slots_memory(session.plan.geometry)),
+      slots_(session.plan.geometry),
       packed_(static_cast<std::size_t>(piece_length(session.plan.geometry))),
-      zero_leaf_(zero_leaf(session.plan.geometry.block_size)) {
-    const unsigned depth = queue_depth(session.plan.geometry);
-    for (unsigned i = 0; i < depth; ++i) {
-        slots_.push_back({memory_.span().subspan(i * packed_.size(), packed_.size()), {}});
-        free_slots_.push_back(i);
-    }
-    queue_ = session.disk.open_queue(depth);
-}
+      zero_leaf_(zero_leaf(session.plan.geometry.block_size)),
+      queue_(session.disk.open_queue(slots_.count())) {}
 
 void SourceWorker::run(std::stop_token stop) {
     fill(stop);
@@ -136,7 +136,7 @@ void SourceWorker::run(std::stop_token stop) {
             return queue_->wait();
         }();
         finish(done.slot, done.error, stop);
-        free_slots_.push_back(done.slot);
+        slots_.give_back(done.slot);
         fill(stop);
     }
     --session_.reading;
@@ -147,7 +147,7 @@ void SourceWorker::run(std::stop_token stop) {
 }
 
 void SourceWorker::fill(std::stop_token stop) {
-    while (!free_slots_.empty()) {
+    while (!slots_.none_free()) {
         if (stop.stop_requested()) {
             throw interrupted();
         }
@@ -159,12 +159,10 @@ void SourceWorker::fill(std::stop_token stop) {
             frame_zeros(*piece, stop);
             continue;
         }
-        const unsigned slot = free_slots_.back();
-        free_slots_.pop_back();
+        const unsigned slot = slots_.take();
         slots_[slot].range = piece->range;
         const Stopwatch reading(session_.counters.io_ns);
-        queue_->read(slot, piece->range.offset,
-                     slots_[slot].buffer.first(static_cast<std::size_t>(piece->range.length)));
+        queue_->read(slot, piece->range.offset, slots_[slot].bytes());
     }
 }
 
@@ -179,8 +177,7 @@ void SourceWorker::finish(unsigned slot, const std::optional<Error>& error, std:
     }
     session_.counters.bytes_read += range.length;
     session_.good_offset = range.offset;
-    frame_piece(range.offset, slots_[slot].buffer.first(static_cast<std::size_t>(range.length)),
-                stop);
+    frame_piece(range.offset, slots_[slot].bytes(), stop);
 }
 
 void SourceWorker::salvage_put_off(std::stop_token stop) {
@@ -189,7 +186,7 @@ void SourceWorker::salvage_put_off(std::stop_token stop) {
             slots_[0].buffer.first(static_cast<std::size_t>(range->length));
         const Salvage found = [&] {
             const Stopwatch reading(session_.counters.io_ns);
-            return salvage(session_.disk, range->offset, bytes, {}, stop);
+            return session_.salvage(range->offset, bytes, stop);
         }();
         if (!found.bad.empty() && found.bad.front().length == range->length) {
             session_.require_disk(stop);
@@ -352,7 +349,7 @@ void SourceWorker::read_again(std::uint64_t offset, std::span<std::byte> block, 
         if (session_.plan.on_read_error == OnReadError::stop) {
             throw;
         }
-        static_cast<void>(salvage(session_.disk, offset, block, {}, stop));
+        static_cast<void>(session_.salvage(offset, block, stop));
     }
 }
 

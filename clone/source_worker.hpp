@@ -10,6 +10,8 @@
 #include "clone/level.hpp"
 #include "clone/limit.hpp"
 #include "clone/progress.hpp"
+#include "clone/salvage.hpp"
+#include "clone/slots.hpp"
 
 #include <atomic>
 #include <condition_variable>
@@ -54,6 +56,10 @@ public:
     /// Blocks while nothing could be read yet and another worker may still do so.
     void require_disk(std::stop_token stop);
     [[nodiscard]] std::optional<Range> take_put_off();
+    /// salvage() for one worker at a time: a failing disk gets no faster by more, and two that read
+    /// from one folio of the page cache keep each other from what is good in it.
+    [[nodiscard]] Salvage salvage(std::uint64_t offset, std::span<std::byte> into,
+                                  std::stop_token stop);
     void give_up_on(const std::vector<Range>& ranges);
     /// Sorted and joined.
     [[nodiscard]] std::vector<Range> unreadable() const;
@@ -74,6 +80,7 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable told_more_;
     std::uint64_t told_until_ = 0;
+    std::mutex salvaging_;
     std::vector<Range> put_off_;
     std::vector<Range> unreadable_;
 };
@@ -111,13 +118,7 @@ private:
     Channel& channel_;
     Packer packer_;
     LevelChooser level_;
-    struct Slot {
-        std::span<std::byte> buffer; ///< a part of memory_
-        Range range;
-    };
-    AlignedBuffer memory_; ///< of all slots
-    std::vector<Slot> slots_;
-    std::vector<unsigned> free_slots_;
+    Slots slots_;
     AlignedBuffer packed_;
     std::size_t packed_used_ = 0;
     Batch batch_;

@@ -67,16 +67,8 @@ std::vector<Range> TargetSession::unreadable() const {
 // --- one worker --------------------------------------------------------------------------------
 
 TargetWorker::TargetWorker(TargetSession& session, Channel& channel)
-    : session_(session), channel_(channel), memory_(slots_memory(session.geometry)),
-      packed_(session.geometry.block_size) {
-    const unsigned depth = queue_depth(session.geometry);
-    const auto piece = static_cast<std::size_t>(piece_length(session.geometry));
-    for (unsigned i = 0; i < depth; ++i) {
-        slots_.push_back({memory_.span().subspan(i * piece, piece), {}});
-        free_slots_.push_back(i);
-    }
-    queue_ = session.disk.open_queue(depth);
-}
+    : session_(session), channel_(channel), slots_(session.geometry),
+      packed_(session.geometry.block_size), queue_(session.disk.open_queue(slots_.count())) {}
 
 void TargetWorker::run(std::stop_token stop) {
     for (;;) {
@@ -227,7 +219,7 @@ void TargetWorker::take_data(const FrameHeader& header, std::stop_token stop) {
     if (hash_block(block) != header.hash) {
         throw damaged(header);
     }
-    Slot& slot = slots_[*filling_];
+    Slots::Slot& slot = slots_[*filling_];
     slot.range.length += header.raw_length;
     // The source's pieces end there: nothing more is to be expected behind.
     if (slot.range.length == slot.buffer.size() ||
@@ -241,14 +233,13 @@ std::span<std::byte> TargetWorker::room_for(const FrameHeader& header) {
         write_run();
     }
     if (!filling_) {
-        while (free_slots_.empty()) {
+        while (slots_.none_free()) {
             reap();
         }
-        filling_ = free_slots_.back();
-        free_slots_.pop_back();
+        filling_ = slots_.take();
         slots_[*filling_].range = {header.offset, 0};
     }
-    Slot& slot = slots_[*filling_];
+    Slots::Slot& slot = slots_[*filling_];
     return slot.buffer.subspan(static_cast<std::size_t>(slot.range.length), header.raw_length);
 }
 
@@ -256,13 +247,12 @@ void TargetWorker::write_run() {
     if (!filling_) {
         return;
     }
-    Slot& slot = slots_[*filling_];
+    Slots::Slot& slot = slots_[*filling_];
     const Stopwatch writing(session_.counters.io_ns);
     if (slot.range.length > 0) {
-        queue_->write(*filling_, slot.range.offset,
-                      slot.buffer.first(static_cast<std::size_t>(slot.range.length)));
+        queue_->write(*filling_, slot.range.offset, slot.bytes());
     } else {
-        free_slots_.push_back(*filling_);
+        slots_.give_back(*filling_);
     }
     filling_.reset();
 }
@@ -276,7 +266,7 @@ void TargetWorker::reap() {
         throw *done.error;
     }
     session_.written(slots_[done.slot].range);
-    free_slots_.push_back(done.slot);
+    slots_.give_back(done.slot);
 }
 
 } // namespace coldspare::clone

@@ -7,6 +7,7 @@
 #include "clone/digest.hpp"
 #include "clone/disk.hpp"
 #include "clone/progress.hpp"
+#include "clone/slots.hpp"
 #include "clone/wire.hpp"
 
 #include <atomic>
@@ -80,13 +81,7 @@ private:
     TargetSession& session_;
     Channel& channel_;
     Unpacker unpacker_;
-    struct Slot {
-        std::span<std::byte> buffer; ///< a part of memory_
-        Range range;
-    };
-    AlignedBuffer memory_; ///< of all slots
-    std::vector<Slot> slots_;
-    std::vector<unsigned> free_slots_;
+    Slots slots_;
     std::optional<unsigned> filling_; ///< the slot whose range grows: the run
     AlignedBuffer packed_;
     std::unique_ptr<DiskQueue> queue_; ///< ends before the buffers
