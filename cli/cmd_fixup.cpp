@@ -162,6 +162,10 @@ private:
     [[nodiscard]] std::string base_root(Output& output) const {
         const std::optional<clone::Manifest> manifest =
             clone::read_manifest(clone::manifest_path(image_, {}));
+        if (!manifest && fs::exists(clone::journal_path(image_, {}))) {
+            throw refusal(fmt::format("fix up '{}': it is an unfinished copy", image_),
+                          "run 'coldspare receive' again: it goes on where it was");
+        }
         if (!manifest) {
             output.warning(
                 fmt::format("no manifest: nobody vouches that '{}' is a whole clone", image_));

@@ -60,11 +60,13 @@ public:
             }
         }
         if (used_only_) {
-            clone::FreeSpace space = clone::find_free_space(disk_, stop);
-            for (const std::string& note : space.notes) {
-                output.note(note);
-            }
-            options.free = std::move(space.ranges);
+            options.find_free = [this, &output](std::stop_token inner) {
+                clone::FreeSpace space = clone::find_free_space(disk_, inner);
+                for (const std::string& note : space.notes) {
+                    output.note(note);
+                }
+                return std::move(space.ranges);
+            };
         }
         const std::unique_ptr<clone::Peers> peers = link_.open(output, "receive");
         output.note(fmt::format("serving '{}' ({})", disk_, format_bytes(disk->facts().size)));

@@ -165,23 +165,18 @@ std::unique_ptr<clone::Peers> LinkOptions::open(Output& output, std::string_view
 clone::CopyReport LinkOptions::run_sessions(
     Output& output, const clone::ProgressSink& progress,
     const std::function<clone::CopyReport(const clone::ProgressSink&)>& session) const {
-    std::uint64_t done = 0;
-    TimePoint last_gain = Clock::now();
-    const clone::ProgressSink watched = [&](const clone::Progress& now) {
-        if (now.done > done) {
-            done = now.done;
-            last_gain = Clock::now();
-        }
-        progress(now);
-    };
+    std::optional<TimePoint> lost; // since then no session got on
     for (;;) {
-        done = 0;
+        bool got_on = false;
         try {
-            return session(watched);
+            return session([&](const clone::Progress& now) {
+                got_on = got_on || now.done > 0;
+                progress(now);
+            });
         } catch (const Error& error) {
-            const bool again = error.status() == ExitStatus::incomplete &&
-                               Clock::now() - last_gain < std::chrono::seconds(retry_for_);
-            if (!again) {
+            lost = lost && !got_on ? *lost : Clock::now();
+            if (error.status() != ExitStatus::incomplete ||
+                Clock::now() - *lost >= std::chrono::seconds(retry_for_)) {
                 throw;
             }
             output.end_progress();

@@ -33,8 +33,8 @@ public:
     [[nodiscard]] unsigned streams() const { return streams_; }
     [[nodiscard]] const std::string& state_dir() const { return state_dir_; }
 
-    /// Runs sessions until one ends with a report: another one after each lost connection, as long
-    /// as the copy gets on or `--retry-for` has not passed. Throws Error.
+    /// Runs sessions until one ends with a report: another one after each lost connection, until
+    /// none has made anything durable for the time of `--retry-for`. Throws Error.
     [[nodiscard]] clone::CopyReport
     run_sessions(Output& output, const clone::ProgressSink& progress,
                  const std::function<clone::CopyReport(const clone::ProgressSink&)>& session) const;

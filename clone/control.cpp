@@ -163,9 +163,7 @@ void Control::give_up(const Error& error, const std::vector<Channel>& streams,
     if (lost(streams) && error.status() != ExitStatus::interrupted) {
         wait_for_peers_reason(stop);
         // The peer may not have noticed; with this status it tries again, as we do.
-        const Error lost_it(error.message(),
-                            "run the same command again: the copy goes on where it was",
-                            ExitStatus::incomplete);
+        const Error lost_it(error.message(), go_on_hint, ExitStatus::incomplete);
         tell(lost_it);
         throw lost_it;
     }

@@ -365,8 +365,7 @@ Error parse_error(std::string_view payload, std::string_view from) {
         const std::string message =
             fmt::format("the {} reports: {}", from, printable(fields.text("message")));
         if (status == ExitStatus::interrupted) {
-            return Error(message, "run the same commands again: the copy goes on where it was",
-                         ExitStatus::interrupted);
+            return Error(message, go_on_hint, ExitStatus::interrupted);
         }
         const bool shared = status == ExitStatus::refused || status == ExitStatus::incomplete;
         return Error(message, printable(fields.text("hint")), shared ? status : ExitStatus::failed);

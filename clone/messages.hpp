@@ -96,6 +96,11 @@ struct DurableMessage {
 [[nodiscard]] std::string encode(const DurableMessage& durable);
 [[nodiscard]] DurableMessage parse_durable(std::string_view payload);
 
+/// The hint of an Error with status 3.
+inline constexpr const char* go_on_hint =
+    "run the same commands again: the copy goes on where it was, unless the other side says that "
+    "it has finished";
+
 [[nodiscard]] std::string encode(const Error& error);
 /// The peer's ERROR as ours: "the source reports: ...". Never throws for odd content.
 [[nodiscard]] Error parse_error(std::string_view payload, std::string_view from);

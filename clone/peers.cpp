@@ -99,9 +99,7 @@ public:
                     throw;
                 }
                 if (Clock::now() >= give_up) {
-                    throw Error(error.message(),
-                                "run the same command again: the copy goes on where it was",
-                                ExitStatus::incomplete);
+                    throw Error(error.message(), go_on_hint, ExitStatus::incomplete);
                 }
             }
             pause(std::chrono::seconds(1), stop);
@@ -201,12 +199,10 @@ public:
             give_up = Clock::now() + retry_for_;
         }
         for (;;) {
-            Visitor visitor =
-                next(stop, give_up,
-                     Error(fmt::format("the other side did not come back within {} s",
-                                       retry_for_.count()),
-                           "run the same command again: the copy goes on where it was",
-                           ExitStatus::incomplete));
+            Visitor visitor = next(stop, give_up,
+                                   Error(fmt::format("the other side did not come back within {} s",
+                                                     retry_for_.count()),
+                                         go_on_hint, ExitStatus::incomplete));
             try {
                 if (visitor.hello.kind != ConnectionKind::control) {
                     throw Error("it belongs to no session of ours");

@@ -151,12 +151,17 @@ CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
             throw Error(fmt::format("the target plans {} streams, {} were agreed on", plan.streams,
                                     opened.agreement.streams));
         }
+        std::vector<Range> free;
+        if (options.find_free) {
+            keep_alive_while(
+                control, [&](std::stop_token inner) { free = options.find_free(inner); }, stop);
+        }
         session.emplace(disk, SourcePlan{.geometry = {disk.facts().size, options.block_size},
                                          .compression = opened.agreement.zstd
                                                             ? options.compression
                                                             : Compression{Compression::Mode::none},
                                          .on_read_error = options.on_read_error,
-                                         .free = options.free,
+                                         .free = std::move(free),
                                          .limit = options.limit,
                                          .streams = plan.streams,
                                          .told = plan.mode == CopyMode::resume});

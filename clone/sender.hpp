@@ -5,6 +5,7 @@
 #include "clone/progress.hpp"
 #include "clone/source_worker.hpp"
 
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -18,7 +19,9 @@ struct SendOptions {
     std::uint32_t block_size = default_block_size;
     OnReadError on_read_error = OnReadError::skip;
     RateLimit limit;
-    std::vector<Range> free; ///< sorted and disjoint: not read, zeros on the target
+    /// Asked in each session when the peer is there, because the answer is of its moment: what need
+    /// not be read and is zeros on the target; sorted and disjoint. Empty function: nothing.
+    std::function<std::vector<Range>(std::stop_token)> find_free;
 };
 
 /// Serves `disk` to a target, and returns when that one has said that everything is durable and the

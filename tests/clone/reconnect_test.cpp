@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 
 const Notice quiet = [](std::string_view) {};
-const std::string hint_to_go_on = "run the same command again: the copy goes on where it was";
+const std::string hint_to_go_on = go_on_hint;
 
 Hello hello_of(Role role) {
     return {.program = "coldspare test", .role = role, .features = {"zstd"}};

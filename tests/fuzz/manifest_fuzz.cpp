@@ -1,6 +1,7 @@
 // Any bytes as a manifest, and any bytes as the description and hashes of one whose checksum fits:
 // what is believed has one hash per block and the right root.
 #include "base/error.hpp"
+#include "clone/little_endian.hpp"
 #include "clone/manifest.hpp"
 
 #include <cstddef>
@@ -30,9 +31,7 @@ void take(std::string_view content) {
 std::string sealed(std::string_view text) {
     const std::size_t length = text.rfind('}') == std::string_view::npos ? 0 : text.rfind('}') + 1;
     std::string content = "COLDSPARE MANIFEST 1\n";
-    for (std::size_t i = 0; i < 4; ++i) {
-        content.push_back(static_cast<char>(length >> (8 * i)));
-    }
+    append_little_endian(content, static_cast<std::uint32_t>(length));
     content += text;
     const Sha256 digest = sha256(std::as_bytes(std::span(content)));
     content.append(reinterpret_cast<const char*>(digest.data()), digest.size());

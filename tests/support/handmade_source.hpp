@@ -106,15 +106,8 @@ public:
         send_control(FrameType::end, encode(RootMessage{root, 5}));
     }
 
-    /// The next message of the target that is not a heartbeat.
-    Message next_message() {
-        for (;;) {
-            Message message = receive_message(control_.channel, {});
-            if (message.type != FrameType::progress) {
-                return message;
-            }
-        }
-    }
+    /// The next message of the other side that is not a heartbeat.
+    Message next_message() { return coldspare::clone::next_message(control_.channel); }
 
 private:
     std::unique_ptr<Peers> peers_;

@@ -52,15 +52,8 @@ public:
         }
     }
 
-    /// The next message of the source that is not a heartbeat.
-    Message next_message() {
-        for (;;) {
-            Message message = receive_message(control_.channel, {});
-            if (message.type != FrameType::progress) {
-                return message;
-            }
-        }
-    }
+    /// The next message of the other side that is not a heartbeat.
+    Message next_message() { return coldspare::clone::next_message(control_.channel); }
 
 private:
     std::unique_ptr<Peers> peers_;

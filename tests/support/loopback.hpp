@@ -53,6 +53,16 @@ struct ChannelPair {
     return {std::move(client), std::move(server)};
 }
 
+/// The next message that is not a heartbeat.
+[[nodiscard]] inline Message next_message(Channel& channel) {
+    for (;;) {
+        Message message = receive_message(channel, {});
+        if (message.type != FrameType::progress) {
+            return message;
+        }
+    }
+}
+
 /// Collects what Peers tell the operator, from any thread.
 class Notices {
 public:

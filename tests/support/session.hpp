@@ -66,7 +66,7 @@ inline CopyReport run_source(MemoryDisk& disk, Peers& peers, const SessionOption
          .block_size = options.block_size,
          .on_read_error = options.on_read_error,
          .limit = options.limit,
-         .free = options.free},
+         .find_free = [&](std::stop_token) { return options.free; }},
         [](const Progress&) {}, options.stop_source);
 }
 
