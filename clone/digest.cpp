@@ -7,6 +7,9 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h> // makes XXH3_128bits() take the vector unit that the processor has
+#endif
 
 #include <cassert>
 #include <cstring>
