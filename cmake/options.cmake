@@ -20,6 +20,14 @@ else()
   target_compile_definitions(coldspare_options INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:_FORTIFY_SOURCE=2>)
 endif()
 
+# For code that is built much and run little. Under the sanitizers a command or a test takes up to half a minute to
+# optimise (json, CLI11, doctest: each expression is instrumented), and half of that without.
+function(coldspare_compile_quickly target)
+  if(COLDSPARE_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0)
+  endif()
+endfunction()
+
 # coldspare_library(NAME LINK ...): all .cpp of the folder NAME but main.cpp, without its sub-folders.
 function(coldspare_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK")
