@@ -14,7 +14,7 @@ struct Step {
     double cost;
     double ratio;
 };
-constexpr std::array<Step, 6> steps{{{-5, 0.6, 1.4},
+constexpr std::array<Step, 6> steps{{{-1, 0.85, 1.08},
                                      {1, 1.0, 1.0},
                                      {3, 1.9, 0.94},
                                      {6, 5.0, 0.88},

@@ -322,18 +322,26 @@ void SourceWorker::send(std::stop_token stop) {
     if (batch_.empty()) {
         return;
     }
+    const TimePoint before = Clock::now();
     {
         const Stopwatch sending(session_.counters.net_ns);
         session_.bucket.pace(batch_.size(), stop);
         channel_.send(batch_.pieces(), stop);
     }
-    batch_.clear();
-    packed_used_ = 0;
+    const TimePoint after = Clock::now();
+    const Seconds turn = after - std::exchange(sent_, after);
     if (const Rate limit = session_.plan.limit.at(local_minute_of_day())) {
         level_.carried(static_cast<double>(*limit) / session_.plan.streams);
-    } else if (const std::optional<double> rate = channel_.delivery_rate()) {
+    } else if (std::optional<double> rate = channel_.delivery_rate()) {
+        // TCP tells what it carried while it carried something. Streams that take turns on one link
+        // each see all of it; so where the network holds us up, what it took counts.
+        if (Seconds(after - before) > turn / 4) {
+            rate = std::min(*rate, static_cast<double>(batch_.size()) / turn.count());
+        }
         level_.carried(*rate);
     }
+    batch_.clear();
+    packed_used_ = 0;
 }
 
 void SourceWorker::read_again(std::uint64_t offset, std::span<std::byte> block, const Leaf& sent,

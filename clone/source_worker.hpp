@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.hpp"
 #include "clone/batch.hpp"
 #include "clone/block_set.hpp"
 #include "clone/buffer.hpp"
@@ -122,6 +123,7 @@ private:
     AlignedBuffer packed_;
     std::size_t packed_used_ = 0;
     Batch batch_;
+    TimePoint sent_ = Clock::now();        ///< when the last batch had gone
     FrameType run_type_ = FrameType::zero; ///< of run_
     Range run_;                            ///< whole blocks that wait to become one frame
     Leaf zero_leaf_;                       ///< of a whole block
