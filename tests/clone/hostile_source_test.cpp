@@ -52,7 +52,10 @@ Result meet(Mischief mischief) {
             // The target may close a connection while we are still sending on it.
         }
         try {
-            const Message last = source.next_message();
+            Message last = source.next_message();
+            while (last.type == FrameType::durable) { // The last epoch may be told, or not.
+                last = source.next_message();
+            }
             result.told = last.type == FrameType::error
                               ? parse_error(last.payload, "target").message()
                               : frame_name(last.type);
