@@ -35,9 +35,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t zero_chunk = 1 << 20;
-constexpr std::string_view failing_source =
-    "the disk may be failing: --on-read-error skip copies the rest; or save it with ddrescue, and "
-    "clone the image that makes";
+constexpr std::string_view failing_source = "the disk may be failing: 'send --on-read-error skip' "
+                                            "copies the rest; or save it with ddrescue, "
+                                            "and clone the image that makes";
 constexpr std::string_view failing_target = "the target may be full or failing: choose another";
 constexpr std::uint32_t smallest_sector = 512;
 

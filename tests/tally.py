@@ -3,7 +3,7 @@
 
 Reads every DIR/*.xml (ctest --output-junit, one per preset), names what failed or skipped, and ends with the line
 "N passed, N failed, N skipped". Each FAILURE is something that went wrong before there was a test, and counts as
-one. With CI=true a skipped test is a failure unless tests/system/allowed-skips has a line "NAME: reason" for it.
+one; so does a report without a test. With CI=true a skipped test is a failure unless tests/system/allowed-skips has a line "NAME: reason" for it.
 Exits with 0 only if nothing failed and something passed.
 """
 
@@ -56,7 +56,11 @@ def main(directory, failures):
     for failure in failures:
         print(f"FAILED  {failure}")
     for report in sorted(Path(directory).glob("*.xml")):
-        for case in test_cases(report):
+        cases = list(test_cases(report))
+        if not cases:
+            print(f"FAILED  {report.stem}: not one test was run")
+            counts["failed"] += 1
+        for case in cases:
             name, result = case.get("name"), outcome(case)
             if result == "skipped" and in_ci and name not in allowed:
                 print(f"FAILED  {report.stem}: {name} skipped, and tests/system/allowed-skips does not allow it")

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 namespace coldspare::clone {
@@ -267,6 +268,20 @@ TEST_CASE("the fewest streams that both want are used") {
     CHECK(streams_for(17) == 16);
     CHECK(streams_for(0) >= 1);
     CHECK(streams_for(0) <= 4);
+}
+
+TEST_CASE("what is free is asked for when the target is there, and not before") {
+    // What is written to the source while it waits for its peer has to be copied.
+    MemoryDisk source(random_bytes(8192));
+    MemoryDisk target(8192, std::byte{0xFF});
+    std::atomic<bool> target_is_there{false};
+    std::atomic<bool> asked_after{false};
+    const Outcome outcome =
+        run_session(source, target,
+                    {.before_writing = [&] { target_is_there = true; },
+                     .before_free = [&] { asked_after = target_is_there.load(); }});
+    require_copied(outcome, target, source.content());
+    CHECK(asked_after);
 }
 
 } // namespace coldspare::clone

@@ -34,6 +34,7 @@ struct SessionOptions {
     Faults source_faults;
     Faults target_faults;
     std::function<void()> before_writing; ///< the target's opener: may throw a refusal
+    std::function<void()> before_free;    ///< the source is about to ask what is free
     std::stop_token stop_source;
     std::stop_token stop_target;
 };
@@ -66,7 +67,13 @@ inline CopyReport run_source(MemoryDisk& disk, Peers& peers, const SessionOption
          .block_size = options.block_size,
          .on_read_error = options.on_read_error,
          .limit = options.limit,
-         .find_free = [&](std::stop_token) { return options.free; }},
+         .find_free =
+             [&](std::stop_token) {
+                 if (options.before_free) {
+                     options.before_free();
+                 }
+                 return options.free;
+             }},
         [](const Progress&) {}, options.stop_source);
 }
 
