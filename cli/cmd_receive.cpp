@@ -25,20 +25,19 @@ public:
             ->required();
         link_.declare(app);
         app.add_flag("--erase", erase_, "overwrite a device, or a file that exists");
-        app.add_flag("--no-resume", no_resume_,
-                     "begin anew, whatever an interrupted run has left on the target");
+        app.add_flag("--full", full_,
+                     "copy everything, whatever an earlier run has left on the target");
         app.add_flag("--verify", verify_, "read the medium back before saying that it is done");
         declare_direct(app, direct_);
     }
 
     ExitStatus run(Output& output, std::stop_token stop) override {
-        clone::Target target(
-            {.path = target_,
-             .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
-             .unfinished = no_resume_ ? clone::Unfinished::overwrite : clone::Unfinished::resume,
-             .direct = parse_direct(direct_),
-             .state_dir = link_.state_dir(),
-             .notice = [&output](std::string_view text) { output.note(text); }});
+        clone::Target target({.path = target_,
+                              .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
+                              .earlier = full_ ? clone::Earlier::ignore : clone::Earlier::go_on,
+                              .direct = parse_direct(direct_),
+                              .state_dir = link_.state_dir(),
+                              .notice = [&output](std::string_view text) { output.note(text); }});
         target.check();
         if (const std::string overlay = target_ + ".fixup.qcow2";
             std::filesystem::exists(overlay)) {
@@ -105,7 +104,7 @@ private:
     std::string target_;
     std::string direct_ = "auto";
     bool erase_ = false;
-    bool no_resume_ = false;
+    bool full_ = false;
     bool verify_ = false;
 };
 

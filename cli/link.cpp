@@ -202,6 +202,7 @@ nlohmann::json to_json(const clone::CopyReport& report) {
             {"root", clone::hex(report.root)},
             {"unreadable", unreadable},
             {"resumed", report.resumed},
+            {"reclone", report.reclone},
             {"verified", report.verified}};
 }
 
@@ -218,7 +219,7 @@ void print_report(Output& output, const clone::CopyReport& report) {
     if (report.bytes_skipped > 0) {
         parts += format_bytes(report.bytes_skipped) + " unused, ";
     }
-    if (report.resumed) {
+    if (report.resumed || report.reclone) {
         parts += format_bytes(report.bytes_same) + " there already, ";
     }
     output.line(fmt::format("{}{} sent as {} on the wire", parts, format_bytes(report.bytes_sent),

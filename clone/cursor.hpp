@@ -4,6 +4,7 @@
 #include "clone/disk.hpp"
 #include "clone/range.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -40,6 +41,9 @@ public:
     /// The next piece, or nothing when all are taken.
     [[nodiscard]] std::optional<Piece> next();
 
+    /// Everything before it was handed out.
+    [[nodiscard]] std::uint64_t position() const { return position_; }
+
 private:
     /// The kind of the bytes at `offset` and where that ends.
     struct Stretch {
@@ -53,9 +57,9 @@ private:
     PieceLengths lengths_;
     std::vector<Range> free_;
     std::mutex mutex_;
-    std::size_t free_at_ = 0;    ///< the first of free_ that ends beyond position_
-    std::uint64_t position_ = 0; ///< a multiple of the block size, or the end
-    Extent extent_;              ///< as the disk told it for extent_start_
+    std::size_t free_at_ = 0;                ///< the first of free_ that ends beyond position_
+    std::atomic<std::uint64_t> position_{0}; ///< a multiple of the block size, or the end
+    Extent extent_;                          ///< as the disk told it for extent_start_
     std::uint64_t extent_start_ = 0;
 };
 

@@ -97,6 +97,7 @@ json describe(const Manifest& manifest) {
               {"serial", manifest.source_serial},
               {"wwn", manifest.source_wwn},
               {"logical_sector", manifest.logical_sector}}},
+            {"target", {{"inode", manifest.target_inode}, {"born", manifest.target_born}}},
             {"unreadable", ranges_to_json(manifest.unreadable)}};
 }
 
@@ -122,6 +123,13 @@ Manifest read_description(std::string_view text) {
     manifest.source_wwn = text_of(source, "wwn");
     manifest.logical_sector =
         static_cast<std::uint32_t>(number_of(source, "logical_sector", 1U << 20));
+    if (const auto target = object.find("target"); target != object.end()) {
+        if (!target->is_object()) {
+            throw damaged("'target' is not an object");
+        }
+        manifest.target_inode = number_of(*target, "inode", UINT64_MAX);
+        manifest.target_born = number_of(*target, "born", UINT64_MAX);
+    }
     manifest.unreadable = ranges_from_json(object, "unreadable", manifest.geometry.size);
     const std::optional<std::string> root = from_hex(text_of(object, "root"));
     if (!root || root->size() != digest_bytes) {

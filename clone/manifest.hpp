@@ -26,6 +26,8 @@ struct Manifest {
     std::string source_serial;
     std::string source_wwn;
     std::uint32_t logical_sector = 0; ///< the source's; 0 if unknown
+    std::uint64_t target_inode = 0;   ///< of an image file; 0 for a device, or if not known
+    std::uint64_t target_born = 0;    ///< likewise, ns since 1970
     std::vector<Range> unreadable;    ///< what the source could not read; at most 1000 are kept
     std::vector<Leaf> leaves;
 };

@@ -264,8 +264,10 @@ DiskMessage parse_disk(std::string_view payload) {
 
 namespace {
 
+constexpr std::array modes{CopyMode::full, CopyMode::resume, CopyMode::delta};
+
 std::string_view word(CopyMode mode) {
-    return mode == CopyMode::full ? "full" : "resume";
+    return mode == CopyMode::full ? "full" : mode == CopyMode::resume ? "resume" : "delta";
 }
 
 } // namespace
@@ -280,11 +282,12 @@ PlanMessage parse_plan(std::string_view payload) {
     const Fields fields("PLAN", payload);
     PlanMessage plan;
     const std::string mode = only_disk(fields).text("mode");
-    if (mode == word(CopyMode::resume)) {
-        plan.mode = CopyMode::resume;
-    } else if (mode != word(CopyMode::full)) {
+    const auto known =
+        std::ranges::find_if(modes, [&](CopyMode each) { return mode == word(each); });
+    if (known == modes.end()) {
         throw broken("PLAN", fmt::format("mode '{}' is not known", printable(mode)));
     }
+    plan.mode = *known;
     plan.session = fields.hex_text("session", 32);
     plan.streams = fields.small("streams", most_streams);
     if (plan.streams == 0) {
@@ -331,6 +334,19 @@ DurableMessage parse_durable(std::string_view payload) {
     }
     return {read_little_endian<std::uint64_t>(payload, 0),
             read_little_endian<std::uint64_t>(payload, sizeof(std::uint64_t))};
+}
+
+std::string encode(const CreditMessage& credit) {
+    std::string payload;
+    append_little_endian(payload, credit.until);
+    return payload;
+}
+
+CreditMessage parse_credit(std::string_view payload) {
+    if (payload.size() != sizeof(std::uint64_t)) {
+        throw broken("CREDIT", "not a number");
+    }
+    return {read_little_endian<std::uint64_t>(payload, 0)};
 }
 
 namespace {

@@ -57,7 +57,8 @@ struct DiskMessage {
 
 enum class CopyMode {
     full,
-    resume, ///< the target tells what it has, and the rest travels
+    resume, ///< an interrupted copy: the target tells what it has, and the rest travels
+    delta,  ///< an earlier clone: the same
 };
 
 struct PlanMessage {
@@ -95,6 +96,14 @@ struct DurableMessage {
 
 [[nodiscard]] std::string encode(const DurableMessage& durable);
 [[nodiscard]] DurableMessage parse_durable(std::string_view payload);
+
+/// CREDIT. Its payload is binary: a u64, little-endian.
+struct CreditMessage {
+    std::uint64_t until = 0; ///< the target may tell what it has of the disk before this offset
+};
+
+[[nodiscard]] std::string encode(const CreditMessage& credit);
+[[nodiscard]] CreditMessage parse_credit(std::string_view payload);
 
 /// The hint of an Error with status 3.
 inline constexpr const char* go_on_hint =

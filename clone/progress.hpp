@@ -29,10 +29,10 @@ struct Counters {
     std::atomic<std::uint64_t> bytes_done{0};    ///< source: handed over; target: durable
     std::atomic<std::uint64_t> bytes_read{0};    ///< source: from its disk
     std::atomic<std::uint64_t> bytes_zero{0};    ///< in zero blocks that the target had not
-    std::atomic<std::uint64_t> bytes_same{0};    ///< in blocks that the target had already
+    std::atomic<std::uint64_t> bytes_same{0};    ///< that the target had already
     std::atomic<std::uint64_t> bytes_skipped{0}; ///< source: not used, not read, and not there yet
-    std::atomic<std::uint64_t> bytes_sent{0};    ///< raw bytes of blocks that travelled
-    std::atomic<std::uint64_t> blocks_sent{0};   ///< blocks that travelled as DATA
+    std::atomic<std::uint64_t> bytes_sent{0};    ///< that travelled, before packing
+    std::atomic<std::uint64_t> blocks_sent{0};   ///< that travelled as DATA or PARTS
     std::atomic<std::uint64_t> io_ns{0};         ///< workers' time spent waiting for the disk
     std::atomic<std::uint64_t> net_ns{0};        ///< workers' time spent waiting for the network
 };
@@ -78,14 +78,15 @@ struct CopyReport {
     Sha256 root{};
     std::uint64_t bytes_read = 0; ///< source: from the disk; target: 0
     std::uint64_t bytes_zero = 0;
-    std::uint64_t bytes_same = 0;    ///< in blocks that the target had from an interrupted run
+    std::uint64_t bytes_same = 0;    ///< that the target had, of an interrupted run or a clone
     std::uint64_t bytes_skipped = 0; ///< source: not read, because no file system uses them
-    std::uint64_t bytes_sent = 0;    ///< in blocks that travelled as data
+    std::uint64_t bytes_sent = 0;    ///< that travelled as data
     std::uint64_t bytes_wire = 0;    ///< on all connections, both ways, before TLS's own
-    std::uint64_t blocks_sent = 0;
-    std::vector<Range> unreadable; ///< what the source could not read; zeros on the target
+    std::uint64_t blocks_sent = 0;   ///< that travelled, whole or in parts
+    std::vector<Range> unreadable;   ///< what the source could not read; zeros on the target
     double seconds = 0;
     bool resumed = false;  ///< an interrupted run was finished
+    bool reclone = false;  ///< the target held an earlier clone: only what differs travelled
     bool verified = false; ///< target: the medium was read back and is right
 };
 

@@ -56,16 +56,19 @@ public:
 
     /// What was written before the call is durable when it returns.
     void end_one(std::stop_token stop) {
-        const std::vector<Range> ranges = session_.take_written();
+        const TargetSession::Written written = session_.take_written();
         last_ = Clock::now();
-        if (ranges.empty()) {
+        if (written.blocks.empty() && written.in_parts == 0) {
             return;
         }
         session_.disk.flush();
-        destination_.record(ranges);
-        for (const Range& range : ranges) {
+        if (!written.blocks.empty()) {
+            destination_.record(written.blocks);
+        }
+        for (const Range& range : written.blocks) {
             session_.counters.bytes_done += range.length;
         }
+        session_.counters.bytes_done += written.in_parts;
         control_.post(
             {FrameType::durable, encode(DurableMessage{++count_, session_.counters.bytes_done})},
             stop);
@@ -102,6 +105,9 @@ public:
         workers.emplace_back([this](std::stop_token inner) { epochs_.keep(inner); });
         if (worth_reading != nullptr) {
             session_.told_until = 0;
+            if (has_parts(session_.geometry)) {
+                session_.parts.emplace(session_.geometry, remembered);
+            }
             ++session_.running; // Its messages need the control thread's turns, to the last.
             workers.emplace_back([this, worth_reading](std::stop_token inner) {
                 const std::unique_ptr<Disk> medium = destination_.open_medium();
@@ -113,11 +119,14 @@ public:
         workers.emplace_back([&](std::stop_token inner) {
             while (session_.running > 0 || !end) {
                 if (const std::optional<Message> message = control_.turn(inner)) {
-                    if (message->type != FrameType::end || end) {
+                    if (message->type == FrameType::credit && worth_reading != nullptr) {
+                        session_.credit = parse_credit(message->payload).until;
+                    } else if (message->type == FrameType::end && !end) {
+                        end = parse_root(message->payload);
+                    } else {
                         throw Error(fmt::format("the peer broke the protocol: {} where END was due",
                                                 frame_name(message->type)));
                     }
-                    end = parse_root(message->payload);
                 }
                 tell_progress();
             }
@@ -143,6 +152,7 @@ public:
 
     /// The last epoch, and the proof that the medium has it all.
     void make_sure(std::stop_token stop) {
+        ask_again(session_.take_wanted(), stop);
         epochs_.end_one(stop);
         tell_progress();
         if (options_.read_back == ReadBack::no) {
@@ -157,10 +167,13 @@ public:
     }
 
 private:
-    /// Asks once more for blocks that did not read back right. Returns what is wrong even then.
-    std::vector<Range> fetch_again(const std::vector<Range>& wrong, std::stop_token stop) {
+    /// Asks for blocks once more, whole.
+    void ask_again(const std::vector<Range>& ranges, const std::stop_token& stop) {
+        if (ranges.empty()) {
+            return;
+        }
         TargetWorker worker(session_, streams_.front());
-        for (Range rest : wrong) {
+        for (Range rest : ranges) {
             while (rest.length > 0) {
                 const Range part{rest.offset, std::min<std::uint64_t>(rest.length, largest_range)};
                 control_.post({FrameType::want, {}, part}, stop);
@@ -168,6 +181,11 @@ private:
                 rest = {part.end(), rest.length - part.length};
             }
         }
+    }
+
+    /// Asks once more for blocks that did not read back right. Returns what is wrong even then.
+    std::vector<Range> fetch_again(const std::vector<Range>& wrong, std::stop_token stop) {
+        ask_again(wrong, stop);
         session_.disk.flush();
         const std::unique_ptr<Disk> medium = destination_.open_medium();
         std::vector<Range> still_wrong;
@@ -239,19 +257,19 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options, Destination
     try {
         const DiskMessage disk = parse_disk(control.expect(FrameType::disk, stop));
         target = destination.open(disk.facts, {disk.facts.size, disk.block_size});
-        const bool resume = !target.durable.empty();
         start(session, *target.disk, disk);
         control.count(session->counters);
         const std::vector<std::byte> id = random_bytes(16);
         const PlanMessage plan{
             to_hex(std::string_view(reinterpret_cast<const char*>(id.data()), id.size())),
-            opened.agreement.streams, resume ? CopyMode::resume : CopyMode::full};
+            opened.agreement.streams, target.mode};
         control.send(FrameType::plan, encode(plan), stop);
         static_cast<void>(control.expect(FrameType::ready, stop));
         destination.begin();
         open_streams(peers, plan, Role::target, control, streams, stop);
         Receiving receiving(*session, destination, control, streams, options, progress);
-        const RootMessage end = receiving.copy(resume ? &target.durable : nullptr, stop);
+        const RootMessage end =
+            receiving.copy(target.mode == CopyMode::full ? nullptr : &target.worth_reading, stop);
         const Sha256 root = receiving.check_root(end);
         const std::vector<Range> unreadable = session->unreadable();
         bool kept = false;
@@ -274,7 +292,8 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options, Destination
         }
         CopyReport report = control.report(session->geometry, root, streams);
         report.unreadable = unreadable;
-        report.resumed = resume;
+        report.resumed = target.mode == CopyMode::resume;
+        report.reclone = target.mode == CopyMode::delta;
         report.verified = options.read_back == ReadBack::yes;
         return report;
     } catch (const Error& error) {

@@ -2,6 +2,7 @@
 
 #include "clone/disk.hpp"
 #include "clone/manifest.hpp"
+#include "clone/messages.hpp"
 #include "clone/peers.hpp"
 #include "clone/progress.hpp"
 
@@ -23,7 +24,10 @@ public:
 
     struct Opened {
         std::unique_ptr<Disk> disk;
-        std::vector<Range> durable; ///< of an interrupted run: worth reading, never to be believed
+        CopyMode mode = CopyMode::full;
+        /// Whole blocks that may be there already, unless the mode is full: sorted and disjoint.
+        /// They are read and compared, never believed.
+        std::vector<Range> worth_reading;
     };
     /// The source has told what it has, and nothing is planned: decides whether the target may be
     /// written. An Error (a refusal) goes to both sides.
@@ -41,7 +45,7 @@ public:
 
     /// Every block is on the medium and checked, and the source is not told yet: makes the manifest
     /// durable.
-    virtual void keep(const Manifest& manifest) = 0;
+    virtual void keep(Manifest manifest) = 0;
 };
 
 enum class ReadBack { no, yes };

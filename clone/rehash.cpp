@@ -2,11 +2,13 @@
 
 #include "base/error.hpp"
 #include "clone/io_sizes.hpp"
+#include "clone/parts.hpp"
 
 #include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
+#include <thread>
 
 namespace coldspare::clone {
 
@@ -87,6 +89,17 @@ private:
     std::unique_ptr<DiskQueue> queue_; // ends before the buffers
 };
 
+/// Until the source wants to hear of what lies before `end`: a side remembers the parts of a
+/// stretch of the disk, and not of all.
+void await_credit(const TargetSession& session, std::uint64_t end, const std::stop_token& stop) {
+    while (end > session.credit) {
+        if (stop.stop_requested()) {
+            throw interrupted();
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+}
+
 } // namespace
 
 void tell_what_is_there(Disk& medium, const std::vector<Range>& worth_reading,
@@ -104,9 +117,12 @@ void tell_what_is_there(Disk& medium, const std::vector<Range>& worth_reading,
             tell({told, std::min<std::uint64_t>(end - told, largest_range)}, {});
         }
     };
+    std::vector<Leaf> parts;
     while (const std::optional<Reader::Read> read = reader.next()) {
         nothing_until(read->range.offset);
+        await_credit(session, read->range.end(), stop);
         std::string leaves;
+        std::string sums;
         for (std::size_t at = 0; at < read->bytes.size(); at += geometry.block_size) {
             const std::uint64_t offset = read->range.offset + at;
             const std::uint64_t block = offset / geometry.block_size;
@@ -114,6 +130,17 @@ void tell_what_is_there(Disk& medium, const std::vector<Range>& worth_reading,
             session.leaves[block] = leaf;
             session.known.insert(block);
             leaves.append(reinterpret_cast<const char*>(leaf.data()), leaf.size());
+            if (session.parts) {
+                hash_parts(read->bytes.subspan(at, geometry.length_at(offset)), parts);
+                session.parts->put(block, parts);
+                for (const Leaf& part : parts) {
+                    const PartSum sum = sum_of(part);
+                    sums.append(reinterpret_cast<const char*>(sum.data()), sum.size());
+                }
+            }
+        }
+        if (!sums.empty()) { // First: with the HASHES the source goes on.
+            control.post({FrameType::subhashes, std::move(sums), read->range}, stop);
         }
         tell(read->range, std::move(leaves));
     }

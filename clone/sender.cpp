@@ -51,6 +51,9 @@ public:
                     message && !heard(*message)) {
                     throw out_of_turn(*message, "while the copy goes on");
                 }
+                if (const std::optional<std::uint64_t> credit = session_.more_credit()) {
+                    control_.send(FrameType::credit, encode(CreditMessage{*credit}), inner);
+                }
                 tell_progress(control_.limit());
             }
         });
@@ -91,6 +94,9 @@ private:
         if (message.type == FrameType::hashes) {
             check_block_range(message.header(), session_.plan.geometry);
             session_.tell(message.range, as_byte_span(message.payload));
+        } else if (message.type == FrameType::subhashes) {
+            check_block_range(message.header(), session_.plan.geometry);
+            session_.tell_parts(message.range, as_byte_span(message.payload));
         } else if (message.type == FrameType::durable) {
             durable_ = parse_durable(message.payload).bytes;
         } else {
@@ -164,7 +170,7 @@ CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
                                          .free = std::move(free),
                                          .limit = options.limit,
                                          .streams = plan.streams,
-                                         .told = plan.mode == CopyMode::resume});
+                                         .told = plan.mode != CopyMode::full});
         control.count(session->counters);
         control.send(FrameType::ready, {}, stop);
         open_streams(peers, plan, Role::source, control, streams, stop);
@@ -173,7 +179,8 @@ CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
         const Sha256 root = sending.conclude(stop);
         CopyReport report = control.report(session->plan.geometry, root, streams);
         report.unreadable = session->unreadable();
-        report.resumed = session->plan.told;
+        report.resumed = plan.mode == CopyMode::resume;
+        report.reclone = plan.mode == CopyMode::delta;
         return report;
     } catch (const Error& error) {
         control.give_up(error, streams, stop);

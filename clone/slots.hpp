@@ -25,7 +25,8 @@ public:
 
     struct Slot {
         std::span<std::byte> buffer;
-        Range range; ///< of the disk, for whoever has taken the slot
+        Range range;           ///< of the disk, for whoever has taken the slot
+        bool in_parts = false; ///< whether the range need not be of whole blocks
 
         /// The part of the buffer that `range` fills.
         [[nodiscard]] std::span<std::byte> bytes() const {

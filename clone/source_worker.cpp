@@ -3,7 +3,6 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "clone/io_sizes.hpp"
-#include "clone/salvage.hpp"
 
 #include <fmt/format.h>
 
@@ -17,10 +16,6 @@ namespace coldspare::clone {
 
 namespace {
 
-constexpr std::uint64_t longest_zero_piece = largest_range;
-// Where the target tells what it has, its word on a whole piece is awaited.
-constexpr std::uint64_t zero_piece_when_told = 16 << 20;
-
 /// Time that this thread has had a core: what packing costs, whoever else wants the core meanwhile.
 std::chrono::nanoseconds thread_time() {
     timespec time{};
@@ -29,97 +24,6 @@ std::chrono::nanoseconds thread_time() {
 }
 
 } // namespace
-
-// --- what the workers share --------------------------------------------------------------------
-
-SourceSession::SourceSession(Disk& source, SourcePlan asked)
-    : disk(source), plan(std::move(asked)),
-      cursor(disk, plan.geometry,
-             {.data = piece_length(plan.geometry),
-              .zero = plan.told ? zero_piece_when_told : longest_zero_piece},
-             plan.free),
-      leaves(plan.geometry.block_count()), known(plan.told ? plan.geometry.block_count() : 0),
-      bucket(plan.limit), told_until_(plan.told ? 0 : plan.geometry.size) {}
-
-void SourceSession::tell(Range range, std::span<const std::byte> told) {
-    const std::scoped_lock lock(mutex_);
-    if (range.offset != told_until_ || !plan.told) {
-        throw Error(fmt::format("the peer broke the protocol: HASHES for {} where {} was due",
-                                range.offset, told_until_),
-                    "run the same version of coldspare on both sides");
-    }
-    const std::uint64_t first = range.offset / plan.geometry.block_size;
-    for (std::size_t i = 0; i < told.size() / sizeof(Leaf); ++i) {
-        std::memcpy(leaves[first + i].data(), told.data() + i * sizeof(Leaf), sizeof(Leaf));
-        known.insert(first + i);
-    }
-    told_until_ = range.end();
-    told_more_.notify_all();
-}
-
-void SourceSession::await_told(std::uint64_t end, std::stop_token stop) {
-    std::unique_lock lock(mutex_);
-    while (told_until_ < end) {
-        if (stop.stop_requested()) {
-            throw interrupted();
-        }
-        told_more_.wait_for(lock, std::chrono::milliseconds(100));
-    }
-}
-
-void SourceSession::put_off(Range piece) {
-    const std::scoped_lock lock(mutex_);
-    put_off_.push_back(piece);
-}
-
-void SourceSession::require_disk(std::stop_token stop) {
-    while (good_offset == UINT64_MAX && reading > 0) {
-        if (stop.stop_requested()) {
-            throw interrupted();
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    try {
-        if (good_offset == UINT64_MAX) {
-            throw Error("not a single piece of it could be read");
-        }
-        AlignedBuffer probe(io_alignment);
-        const std::uint64_t offset = good_offset;
-        disk.read(offset, probe.first(static_cast<std::size_t>(
-                              std::min<std::uint64_t>(probe.size(), plan.geometry.size - offset))));
-    } catch (Error& error) {
-        error.prepend("the disk does not answer any more");
-        throw;
-    }
-}
-
-std::optional<Range> SourceSession::take_put_off() {
-    const std::scoped_lock lock(mutex_);
-    if (put_off_.empty()) {
-        return std::nullopt;
-    }
-    const Range piece = put_off_.back();
-    put_off_.pop_back();
-    return piece;
-}
-
-Salvage SourceSession::salvage(std::uint64_t offset, std::span<std::byte> into,
-                               std::stop_token stop) {
-    const std::scoped_lock lock(salvaging_);
-    return clone::salvage(disk, offset, into, {}, std::move(stop));
-}
-
-void SourceSession::give_up_on(const std::vector<Range>& ranges) {
-    const std::scoped_lock lock(mutex_);
-    unreadable_.insert(unreadable_.end(), ranges.begin(), ranges.end());
-}
-
-std::vector<Range> SourceSession::unreadable() const {
-    const std::scoped_lock lock(mutex_);
-    return joined(unreadable_);
-}
-
-// --- one worker --------------------------------------------------------------------------------
 
 SourceWorker::SourceWorker(SourceSession& session, Channel& channel)
     : session_(session), channel_(channel), level_(session.plan.compression),
@@ -246,7 +150,9 @@ void SourceWorker::frame_piece(std::uint64_t offset, std::span<const std::byte> 
             extend_run(same ? FrameType::same : FrameType::zero, {offset + at, length});
         } else {
             end_run();
-            frame_data(offset + at, block, leaf);
+            if (!frame_parts(offset + at, block, leaf)) {
+                frame_data(offset + at, block, leaf);
+            }
         }
         if (batch_.full()) {
             send(stop);
@@ -312,6 +218,53 @@ void SourceWorker::frame_data(std::uint64_t offset, std::span<const std::byte> b
     add(header, payload);
     session_.counters.bytes_sent += block.size();
     ++session_.counters.blocks_sent;
+}
+
+bool SourceWorker::frame_parts(std::uint64_t offset, std::span<const std::byte> block,
+                               const Leaf& leaf) {
+    const auto length = static_cast<std::uint32_t>(block.size());
+    std::vector<PartSum> there(static_cast<std::size_t>(parts_in(length)));
+    if (!session_.sums || !session_.sums->get(offset / session_.plan.geometry.block_size, there)) {
+        return false;
+    }
+    hash_parts(block, part_hashes_);
+    PartsHead head{.changed = {}, .digest = digest_of(part_hashes_)};
+    gathered_.clear();
+    for (std::size_t i = 0; i < there.size(); ++i) {
+        head.changed.push_back(sum_of(part_hashes_[i]) != there[i]);
+        if (head.changed.back()) {
+            const Range part = part_range(i, length);
+            const std::span<const std::byte> bytes = block.subspan(
+                static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.length));
+            gathered_.insert(gathered_.end(), bytes.begin(), bytes.end());
+        }
+    }
+    // None: two different parts with equal sums.
+    if (gathered_.empty() || gathered_.size() > block.size() / 4 * 3) {
+        return false;
+    }
+    const std::span<std::byte> room = packed_.span().subspan(packed_used_, block.size());
+    const std::size_t head_size = parts_head_size(length);
+    encode_parts_head(head, room.first(head_size));
+    FrameHeader header{
+        .type = FrameType::parts, .offset = offset, .raw_length = length, .hash = leaf};
+    std::size_t packed = 0;
+    if (const std::optional<int> level = level_.level()) {
+        packed = packer_.pack(gathered_, room.subspan(head_size), *level);
+    }
+    if (packed > 0) {
+        header.codec = Codec::zstd;
+    } else {
+        std::ranges::copy(gathered_, room.begin() + static_cast<std::ptrdiff_t>(head_size));
+        packed = gathered_.size();
+    }
+    header.wire_length = static_cast<std::uint32_t>(head_size + packed);
+    add(header, room.first(header.wire_length));
+    packed_used_ += header.wire_length;
+    session_.counters.bytes_sent += gathered_.size();
+    session_.counters.bytes_same += block.size() - gathered_.size();
+    ++session_.counters.blocks_sent;
+    return true;
 }
 
 void SourceWorker::add(const FrameHeader& header, std::span<const std::byte> payload) {

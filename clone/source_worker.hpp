@@ -2,89 +2,20 @@
 
 #include "base/clock.hpp"
 #include "clone/batch.hpp"
-#include "clone/block_set.hpp"
 #include "clone/buffer.hpp"
 #include "clone/channel.hpp"
 #include "clone/codec.hpp"
-#include "clone/cursor.hpp"
 #include "clone/digest.hpp"
 #include "clone/level.hpp"
-#include "clone/limit.hpp"
-#include "clone/progress.hpp"
-#include "clone/salvage.hpp"
 #include "clone/slots.hpp"
+#include "clone/source_session.hpp"
 
-#include <atomic>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <vector>
 
 namespace coldspare::clone {
-
-/// What to do with what cannot be read.
-enum class OnReadError {
-    skip, ///< zeros instead, and said
-    stop,
-};
-
-struct SourcePlan {
-    Geometry geometry;
-    Compression compression;
-    OnReadError on_read_error = OnReadError::skip;
-    std::vector<Range> free;
-    RateLimit limit;
-    unsigned streams = 1; ///< that share the limit
-    bool told = false;    ///< the target tells what it has: no block goes before its word on it
-};
-
-/// What all workers of the source share in one session.
-class SourceSession {
-public:
-    SourceSession(Disk& disk, SourcePlan plan);
-
-    /// The target has these leaves for the blocks of `range` (none: it has nothing there). Ranges
-    /// come in order and without gaps.
-    void tell(Range range, std::span<const std::byte> leaves);
-    /// Blocks until the target's word on everything before `end` is there.
-    void await_told(std::uint64_t end, std::stop_token stop);
-
-    /// Pieces that could not be read at once, to be read again with care when all else is done.
-    void put_off(Range piece);
-    /// Throws Error if not even what could be read before can be read: then the disk is gone.
-    /// Blocks while nothing could be read yet and another worker may still do so.
-    void require_disk(std::stop_token stop);
-    [[nodiscard]] std::optional<Range> take_put_off();
-    /// salvage() for one worker at a time: a failing disk gets no faster by more, and two that read
-    /// from one folio of the page cache keep each other from what is good in it.
-    [[nodiscard]] Salvage salvage(std::uint64_t offset, std::span<std::byte> into,
-                                  std::stop_token stop);
-    void give_up_on(const std::vector<Range>& ranges);
-    /// Sorted and joined.
-    [[nodiscard]] std::vector<Range> unreadable() const;
-
-    Disk& disk;
-    const SourcePlan plan;
-    SourceCursor cursor;
-    /// Each element is the target's (resume) until the one worker that reads the block replaces it.
-    std::vector<Leaf> leaves;
-    BlockSet known; ///< blocks for which the target has told a leaf
-    Counters counters;
-    TokenBucket bucket;
-    std::atomic<unsigned> running{0};
-    std::atomic<unsigned> reading{0}; ///< workers that have not read all their pieces once
-    std::atomic<std::uint64_t> good_offset{UINT64_MAX}; ///< of a piece that could be read
-
-private:
-    mutable std::mutex mutex_;
-    std::condition_variable told_more_;
-    std::uint64_t told_until_ = 0;
-    std::mutex salvaging_;
-    std::vector<Range> put_off_;
-    std::vector<Range> unreadable_;
-};
 
 /// One worker of the source: its own connection, disk queue, buffers and compression context. While
 /// one piece is hashed, packed and sent, the next ones are read.
@@ -108,6 +39,10 @@ private:
     void frame_zeros(const Piece& piece, std::stop_token stop);
     void frame_piece(std::uint64_t offset, std::span<const std::byte> bytes, std::stop_token stop);
     void frame_data(std::uint64_t offset, std::span<const std::byte> block, const Leaf& leaf);
+    /// What differs from the target's block. False, and nothing done, if that is not known, or is
+    /// most of it.
+    [[nodiscard]] bool frame_parts(std::uint64_t offset, std::span<const std::byte> block,
+                                   const Leaf& leaf);
     /// Notes the block's leaf; whether the target has the block already.
     bool settle(std::uint64_t offset, const Leaf& leaf);
     void extend_run(FrameType type, Range range);
@@ -122,6 +57,8 @@ private:
     Slots slots_;
     AlignedBuffer packed_;
     std::size_t packed_used_ = 0;
+    std::vector<Leaf> part_hashes_;   ///< of one block
+    std::vector<std::byte> gathered_; ///< its parts that travel
     Batch batch_;
     TimePoint sent_ = Clock::now();        ///< when the last batch had gone
     FrameType run_type_ = FrameType::zero; ///< of run_

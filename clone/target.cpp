@@ -144,7 +144,8 @@ void Target::check() {
                       "stop the virtual machine first");
     }
     // A device may have found another use since; an image is known by its inode and birth.
-    const bool ours = facts.kind == DiskKind::file && (made_ || find_journal());
+    const bool ours =
+        facts.kind == DiskKind::file && (made_ || find_journal() || is_our_file(find_clone()));
     if (request_.existing == Existing::refuse && !ours) {
         throw refusal(fmt::format("overwrite '{}': it exists ({})", name, describe(facts)),
                       "check that it is the right one, then say --erase");
@@ -171,6 +172,32 @@ std::optional<JournalContent> Target::find_journal() const {
         // A journal that cannot be read says nothing: the target is like any other.
     }
     return std::nullopt;
+}
+
+std::optional<JournalHead> Target::find_clone() const {
+    try {
+        const std::optional<Manifest> clone = read_manifest(manifest());
+        if (clone) {
+            return JournalHead{.geometry = clone->geometry,
+                               .source_name = clone->source_name,
+                               .source_model = clone->source_model,
+                               .source_serial = clone->source_serial,
+                               .source_wwn = clone->source_wwn,
+                               .target_inode = clone->target_inode,
+                               .target_born = clone->target_born};
+        }
+    } catch (const Error&) {
+        // Damaged: it vouches for nothing, and the target is like any other.
+    }
+    return std::nullopt;
+}
+
+bool Target::is_our_file(const std::optional<JournalHead>& clone) const {
+    if (!clone || clone->target_inode == 0) {
+        return false;
+    }
+    const JournalHead here = head_for({}, clone->geometry);
+    return here.target_inode == clone->target_inode && here.target_born == clone->target_born;
 }
 
 JournalHead Target::head_for(const DiskFacts& source, const Geometry& geometry) const {
@@ -226,7 +253,7 @@ namespace {
 /// counts.
 bool same_source(const JournalHead& one, const JournalHead& other) {
     const bool numbered = !one.source_serial.empty() || !one.source_wwn.empty();
-    return one.geometry == other.geometry && one.source_serial == other.source_serial &&
+    return one.geometry.size == other.geometry.size && one.source_serial == other.source_serial &&
            one.source_wwn == other.source_wwn && one.source_model == other.source_model &&
            (numbered || one.source_name == other.source_name);
 }
@@ -237,10 +264,10 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     check();
     journal_.reset();
     resumed_.reset();
+    renewed_ = false;
     TargetContent content = TargetContent::unknown;
     if (seen_) {
         check_fits(source, read_disk_facts(request_.path));
-        resumed_ = find_journal();
     } else {
         create_image(request_.path, source.size);
         made_ = true;
@@ -250,26 +277,24 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
         check_fits(source, read_disk_facts(request_.path));
     }
     head_ = head_for(source, geometry);
-    if (resumed_ && !same_source(resumed_->head, *head_)) {
-        if (request_.existing == Existing::refuse) {
-            throw refusal(fmt::format("overwrite '{}': it is an unfinished copy of '{}'",
-                                      request_.path.string(), resumed_->head.source_name),
-                          "check that it is the right one, then say --erase");
-        }
-        resumed_.reset();
-    }
-    if (request_.unfinished == Unfinished::overwrite && !recorded_) {
-        resumed_.reset();
+    if (seen_) {
+        find_earlier();
     }
     Opened opened{.disk = open_target(request_.path, request_.direct, content)};
     opened_ = look(request_.path);
     seen_ = opened_;
     request_.notice(fmt::format("receiving '{}' ({}) into '{}'", source.name,
                                 format_bytes(source.size), request_.path.string()));
-    if (resumed_ && !resumed_->durable.empty()) {
-        opened.durable = resumed_->durable;
+    if (renewed_) {
+        opened.mode = CopyMode::delta;
+        opened.worth_reading = {{0, geometry.size}};
+        request_.notice("it holds an earlier clone of it: both sides read their disks, and only "
+                        "what differs travels");
+    } else if (resumed_ && !resumed_->durable.empty()) {
+        opened.mode = CopyMode::resume;
+        opened.worth_reading = resumed_->durable;
         std::uint64_t bytes = 0;
-        for (const Range& range : opened.durable) {
+        for (const Range& range : opened.worth_reading) {
             bytes += range.length;
         }
         request_.notice(
@@ -280,9 +305,35 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     return opened;
 }
 
+void Target::find_earlier() {
+    resumed_ = find_journal();
+    const std::optional<JournalHead> clone = resumed_ ? std::nullopt : find_clone();
+    const JournalHead* earlier = resumed_ ? &resumed_->head : clone ? &*clone : nullptr;
+    if (earlier == nullptr) {
+        return;
+    }
+    const bool of_this_source = same_source(*earlier, *head_);
+    if (!of_this_source && request_.existing == Existing::refuse) {
+        throw refusal(fmt::format("overwrite '{}': it is {} of '{}'", request_.path.string(),
+                                  resumed_ ? "an unfinished copy" : "a clone",
+                                  earlier->source_name),
+                      "check that it is the right one, then say --erase");
+    }
+    const bool ignored = request_.earlier == Earlier::ignore && !recorded_;
+    renewed_ = clone && of_this_source && !ignored;
+    // What a journal calls durable is cut into its own blocks.
+    if (!of_this_source || ignored || (resumed_ && resumed_->head.geometry != head_->geometry)) {
+        resumed_.reset();
+    }
+}
+
 void Target::begin() {
     const fs::path path = journal_path(request_.path, request_.state_dir);
     journal_ = resumed_ ? Journal::reopen(path, *resumed_) : Journal::create(path, *head_);
+    if (renewed_) { // All of it is worth reading, should this run be interrupted.
+        journal_->append(std::vector<Range>{{0, head_->geometry.size}});
+        recorded_ = true;
+    }
     // Also beside a new image: an older one that somebody removed may have left its manifest.
     remove_file_durably(manifest());
 }
@@ -297,7 +348,7 @@ std::unique_ptr<Disk> Target::open_medium() {
     return open_for_verify(request_.path);
 }
 
-void Target::keep(const Manifest& manifest_of_copy) {
+void Target::keep(Manifest manifest_of_copy) {
     check_still_there();
     if (manifest_of_copy.unreadable.empty()) {
         remove_file_durably(map());
@@ -307,6 +358,9 @@ void Target::keep(const Manifest& manifest_of_copy) {
                                .program = manifest_of_copy.program,
                                .created = manifest_of_copy.created});
     }
+    const JournalHead here = head_for({}, manifest_of_copy.geometry);
+    manifest_of_copy.target_inode = here.target_inode;
+    manifest_of_copy.target_born = here.target_born;
     write_manifest(manifest(), manifest_of_copy);
     remove_file_durably(journal_path(request_.path, request_.state_dir));
     journal_.reset();

@@ -14,13 +14,13 @@ namespace coldspare::clone {
 
 enum class Existing { refuse, erase };
 
-/// What to do with what an interrupted run has left on the target.
-enum class Unfinished { resume, overwrite };
+/// What to do with what an earlier run has left on the target, finished or not.
+enum class Earlier { go_on, ignore };
 
 struct TargetRequest {
     std::filesystem::path path;
     Existing existing = Existing::refuse; ///< what to do with a device or a file that is there
-    Unfinished unfinished = Unfinished::resume;
+    Earlier earlier = Earlier::go_on;
     DirectIo direct = DirectIo::automatic;
     std::filesystem::path state_dir;         ///< for manifest_path()
     Notice notice = [](std::string_view) {}; ///< told what is received into what
@@ -37,12 +37,13 @@ public:
     Target& operator=(const Target&) = delete;
 
     /// What can be refused without knowing the source: an existing file or a device without
-    /// Existing::erase, unless it is an image that an interrupted run has left; a mounted, held or
-    /// attached one. Throws Error (status 4). Writes nothing.
+    /// Existing::erase, unless it is an image with a clone or an unfinished copy; a mounted, held
+    /// or attached one. Throws Error (status 4). Writes nothing.
     void check();
 
     /// check(), which must find the very disk that it found before; then check_fits(), then opens
-    /// it: a missing file is made in the source's size.
+    /// it: a missing file is made in the source's size. What another disk was copied to is refused
+    /// without Existing::erase.
     [[nodiscard]] Opened open(const DiskFacts& source, const Geometry& geometry) override;
 
     /// The journal is in place, then an old manifest is removed, both durably.
@@ -52,7 +53,7 @@ public:
 
     /// Writes the manifest and removes the journal. Throws Error if the path no longer names what
     /// open() opened: a copy that nobody can find.
-    void keep(const Manifest& manifest) override;
+    void keep(Manifest manifest) override;
 
     [[nodiscard]] const std::filesystem::path& path() const { return request_.path; }
     [[nodiscard]] std::filesystem::path manifest() const;
@@ -77,12 +78,19 @@ private:
 
     /// The journal of an interrupted run whose target this is.
     [[nodiscard]] std::optional<JournalContent> find_journal() const;
+    /// What the manifest says of the clone, if it is readable: nothing of it is believed.
+    [[nodiscard]] std::optional<JournalHead> find_clone() const;
+    /// Whether the file is the very one that was written then.
+    [[nodiscard]] bool is_our_file(const std::optional<JournalHead>& clone) const;
+    /// What an earlier run has left, for open(). Throws Error (a refusal).
+    void find_earlier();
     [[nodiscard]] JournalHead head_for(const DiskFacts& source, const Geometry& geometry) const;
     void check_still_there() const;
 
     TargetRequest request_;
     std::optional<JournalHead> head_;       ///< of this session
     std::optional<JournalContent> resumed_; ///< the journal to go on with
+    bool renewed_ = false;                  ///< a clone is compared with its source, and renewed
     std::optional<Journal> journal_;
     bool checked_ = false;
     std::optional<Stamp> seen_; ///< by check(); nothing: there was no such file

@@ -32,19 +32,38 @@ TargetSession::TargetSession(Disk& target, const Geometry& shape)
     : disk(target), geometry(shape), leaves(shape.block_count()), arrivals(shape.block_count()),
       known(shape.block_count()) {}
 
-void TargetSession::written(Range range) {
-    bytes_written_ += range.length;
+void TargetSession::written(Range blocks) {
+    bytes_written_ += blocks.length;
     const std::scoped_lock lock(mutex_);
-    if (!written_.empty() && written_.back().end() == range.offset) {
-        written_.back().length += range.length;
+    std::vector<Range>& list = written_.blocks;
+    if (!list.empty() && list.back().end() == blocks.offset) {
+        list.back().length += blocks.length;
     } else {
-        written_.push_back(range);
+        list.push_back(blocks);
     }
 }
 
-std::vector<Range> TargetSession::take_written() {
+void TargetSession::written_in_parts(std::uint64_t bytes) {
+    bytes_written_ += bytes;
     const std::scoped_lock lock(mutex_);
-    return joined(std::exchange(written_, {}));
+    written_.in_parts += bytes;
+}
+
+void TargetSession::want(Range block) {
+    const std::scoped_lock lock(mutex_);
+    wanted_.push_back(block);
+}
+
+std::vector<Range> TargetSession::take_wanted() {
+    const std::scoped_lock lock(mutex_);
+    return joined(std::exchange(wanted_, {}));
+}
+
+TargetSession::Written TargetSession::take_written() {
+    const std::scoped_lock lock(mutex_);
+    Written taken = std::exchange(written_, {});
+    taken.blocks = joined(std::move(taken.blocks));
+    return taken;
 }
 
 void TargetSession::note_unreadable(Range range) {
@@ -98,8 +117,13 @@ void TargetWorker::run(std::stop_token stop) {
             claim(header.range());
             take_data(header, stop);
             session_.leaves[header.offset / session_.geometry.block_size] = header.hash;
-            session_.counters.bytes_sent += header.raw_length;
-            ++session_.counters.blocks_sent;
+            count_data(header, header.raw_length);
+            break;
+        case FrameType::parts:
+            check_data_frame(header, session_.geometry);
+            claim(header.range());
+            take_parts(header, stop);
+            session_.leaves[header.offset / session_.geometry.block_size] = header.hash;
             break;
         default:
             skip(header, stop);
@@ -120,8 +144,7 @@ void TargetWorker::take_again(Range range, std::stop_token stop) {
                         "run the same version of coldspare on both sides");
         }
         take_data(header, stop);
-        session_.counters.bytes_sent += header.raw_length;
-        ++session_.counters.blocks_sent;
+        count_data(header, header.raw_length);
     }
     write_run();
     while (queue_->under_way() > 0) {
@@ -228,6 +251,92 @@ void TargetWorker::take_data(const FrameHeader& header, std::stop_token stop) {
     }
 }
 
+void TargetWorker::count_data(const FrameHeader& header, std::uint64_t bytes) {
+    session_.counters.bytes_sent += bytes;
+    session_.counters.bytes_same += header.raw_length - bytes;
+    ++session_.counters.blocks_sent;
+}
+
+void TargetWorker::receive_parts(const FrameHeader& header, const PartsHead& head,
+                                 std::stop_token stop) {
+    gathered_.resize(head.content_length(header.raw_length));
+    const auto length =
+        static_cast<std::size_t>(header.wire_length - parts_head_size(header.raw_length));
+    const bool stored = header.codec == Codec::store;
+    if (stored ? length != gathered_.size() : length >= gathered_.size()) {
+        throw Error(
+            fmt::format("the peer broke the protocol: PARTS at {} with {} bytes of content, "
+                        "for parts of {} bytes",
+                        header.offset, length, gathered_.size()),
+            "run the same version of coldspare on both sides");
+    }
+    if (stored) {
+        receive_payload(gathered_, stop);
+        return;
+    }
+    const std::span<std::byte> packed = packed_.first(length);
+    receive_payload(packed, stop);
+    if (!unpacker_.unpack(packed, gathered_)) {
+        throw damaged(header);
+    }
+}
+
+/// What becomes of the block is known without reading it: the unchanged parts are those that were
+/// hashed when the source was told, the changed ones are here.
+void TargetWorker::take_parts(const FrameHeader& header, std::stop_token stop) {
+    std::vector<std::byte> head_bytes(parts_head_size(header.raw_length));
+    receive_payload(head_bytes, stop);
+    const PartsHead head = parse_parts_head(head_bytes, header.raw_length);
+    receive_parts(header, head, stop);
+    count_data(header, gathered_.size());
+
+    std::vector<Leaf> hashes(head.changed.size());
+    const std::uint64_t block = header.offset / session_.geometry.block_size;
+    bool right = session_.parts && session_.parts->get(block, hashes);
+    for (std::size_t i = 0, at = 0; right && i < hashes.size(); ++i) {
+        if (head.changed[i]) {
+            const auto length = static_cast<std::size_t>(part_range(i, header.raw_length).length);
+            hashes[i] = hash_block(std::span(gathered_).subspan(at, length));
+            at += length;
+        }
+    }
+    right = right && digest_of(hashes) == head.digest;
+    if (!right) {
+        session_.want(header.range());
+        return;
+    }
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < hashes.size();) {
+        Range run = part_range(i, header.raw_length);
+        std::size_t next = i + 1;
+        for (; next < hashes.size() && head.changed[next] == head.changed[i]; ++next) {
+            run.length += part_range(next, header.raw_length).length;
+        }
+        run.offset += header.offset;
+        if (head.changed[i]) {
+            const auto length = static_cast<std::size_t>(run.length);
+            write_part(run, std::span(gathered_).subspan(at, length));
+            at += length;
+        } else {
+            session_.written_in_parts(run.length);
+        }
+        i = next;
+    }
+}
+
+void TargetWorker::write_part(Range range, std::span<const std::byte> bytes) {
+    write_run();
+    while (slots_.none_free()) {
+        reap();
+    }
+    const unsigned number = slots_.take();
+    slots_[number].range = range;
+    slots_[number].in_parts = true;
+    std::ranges::copy(bytes, slots_[number].buffer.begin());
+    const Stopwatch writing(session_.counters.io_ns);
+    queue_->write(number, range.offset, slots_[number].bytes());
+}
+
 std::span<std::byte> TargetWorker::room_for(const FrameHeader& header) {
     if (filling_ && slots_[*filling_].range.end() != header.offset) {
         write_run();
@@ -238,6 +347,7 @@ std::span<std::byte> TargetWorker::room_for(const FrameHeader& header) {
         }
         filling_ = slots_.take();
         slots_[*filling_].range = {header.offset, 0};
+        slots_[*filling_].in_parts = false;
     }
     Slots::Slot& slot = slots_[*filling_];
     return slot.buffer.subspan(static_cast<std::size_t>(slot.range.length), header.raw_length);
@@ -265,7 +375,11 @@ void TargetWorker::reap() {
     if (done.error) {
         throw *done.error;
     }
-    session_.written(slots_[done.slot].range);
+    if (const Slots::Slot& slot = slots_[done.slot]; slot.in_parts) {
+        session_.written_in_parts(slot.range.length);
+    } else {
+        session_.written(slot.range);
+    }
     slots_.give_back(done.slot);
 }
 

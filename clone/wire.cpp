@@ -1,6 +1,7 @@
 #include "clone/wire.hpp"
 
 #include "base/error.hpp"
+#include "clone/parts.hpp"
 
 #include <fmt/format.h>
 
@@ -66,10 +67,16 @@ std::string_view known_name(FrameType type) {
         return "SAME";
     case FrameType::stream_end:
         return "STREAM_END";
+    case FrameType::parts:
+        return "PARTS";
     case FrameType::hashes:
         return "HASHES";
     case FrameType::want:
         return "WANT";
+    case FrameType::subhashes:
+        return "SUBHASHES";
+    case FrameType::credit:
+        return "CREDIT";
     case FrameType::durable:
         return "DURABLE";
     }
@@ -186,7 +193,7 @@ void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
         return;
     }
     check_whole_blocks(header, geometry);
-    if (header.type != FrameType::data) {
+    if (header.type != FrameType::data && header.type != FrameType::parts) {
         check_bare_range(header);
         return;
     }
@@ -197,7 +204,13 @@ void check_data_frame(const FrameHeader& header, const Geometry& geometry) {
     const bool stored = header.codec == Codec::store && header.wire_length == header.raw_length;
     const bool packed = header.codec == Codec::zstd && header.wire_length > 0 &&
                         header.wire_length < header.raw_length;
-    if (!stored && !packed) {
+    // How much of a block comes in parts stands in the payload.
+    const std::size_t head = parts_head_size(header.raw_length);
+    const bool in_parts = header.type == FrameType::parts &&
+                          (header.codec == Codec::store || header.codec == Codec::zstd) &&
+                          header.wire_length > head &&
+                          header.wire_length <= head + header.raw_length;
+    if (header.type == FrameType::parts ? !in_parts : !stored && !packed) {
         throw broken(fmt::format("{} with codec {} and a payload of {} bytes", describe(header),
                                  static_cast<unsigned>(header.codec), header.wire_length));
     }
@@ -212,14 +225,18 @@ void check_block_range(const FrameHeader& header, const Geometry& geometry) {
     const std::uint64_t blocks = Geometry{header.raw_length, geometry.block_size}.block_count();
     const bool leaves =
         header.type == FrameType::hashes && header.wire_length == blocks * sizeof(Leaf);
-    if (header.wire_length != 0 && !leaves) {
+    const bool sums = header.type == FrameType::subhashes && has_parts(geometry) &&
+                      header.wire_length == parts_in(header.raw_length) * sizeof(PartSum);
+    const bool none = header.type != FrameType::subhashes && header.wire_length == 0;
+    if (!none && !leaves && !sums) {
         throw broken(
             fmt::format("{} with a payload of {} bytes", describe(header), header.wire_length));
     }
 }
 
 void check_control_frame(const FrameHeader& header) {
-    const std::uint32_t limit = header.type == FrameType::hashes ? largest_hashes : largest_json;
+    const bool hashes = header.type == FrameType::hashes || header.type == FrameType::subhashes;
+    const std::uint32_t limit = hashes ? largest_hashes : largest_json;
     if (header.wire_length > limit) {
         throw broken(fmt::format("{} with a payload of {} bytes, the limit is {}",
                                  frame_name(header.type), header.wire_length, limit));

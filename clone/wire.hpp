@@ -29,8 +29,11 @@ enum class FrameType : std::uint8_t {
     unreadable = 0x12,
     same = 0x13,
     stream_end = 0x14,
+    parts = 0x15,
     hashes = 0x20,
     want = 0x21,
+    subhashes = 0x22,
+    credit = 0x30,
     durable = 0x32,
 };
 
@@ -71,17 +74,18 @@ struct FrameHeader {
 /// frame, or was damaged on the way.
 [[nodiscard]] FrameHeader decode(std::span<const std::byte, header_size> bytes);
 
-/// Refuses a DATA, ZERO, SAME or UNREADABLE frame that is not wholly inside the plan: lengths,
-/// codec, range and block boundaries (UNREADABLE: any bytes of the disk). Called before the payload
-/// is read. Throws Error.
+/// Refuses a DATA, PARTS, ZERO, SAME or UNREADABLE frame that is not wholly inside the plan:
+/// lengths, codec, range and block boundaries (UNREADABLE: any bytes of the disk). Called before
+/// the payload is read. Throws Error.
 void check_data_frame(const FrameHeader& header, const Geometry& geometry);
 
 /// Refuses a frame without disk data whose payload is too long, or whose hash is of no payload.
 /// Called before the payload is read. Throws Error.
 void check_control_frame(const FrameHeader& header);
 
-/// Refuses a HASHES or WANT frame whose range is not of whole blocks on the disk, or whose payload
-/// is not one leaf per block (HASHES: or none at all). Throws Error.
+/// Refuses a HASHES, SUBHASHES or WANT frame whose range is not of whole blocks on the disk, or
+/// whose payload is not one leaf per block (HASHES: or none at all) or one sum per part
+/// (SUBHASHES). Throws Error.
 void check_block_range(const FrameHeader& header, const Geometry& geometry);
 
 } // namespace coldspare::clone

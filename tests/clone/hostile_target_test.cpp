@@ -136,6 +136,14 @@ TEST_CASE("HASHES that do not follow each other, or leave the disk, are refused"
                                  .raw_length = block_size,
                                  .wire_length = 1024 * 1024 + 1});
          }},
+        {"SUBHASHES frame for 4096 bytes at 0 with a payload of 2 bytes",
+         [](HandmadeTarget& target) { // Blocks of 4 KiB have no parts.
+             target.send({FrameType::subhashes, "xx", {0, block_size}});
+         }},
+        {"CREDIT while the copy goes on",
+         [](HandmadeTarget& target) {
+             target.send({FrameType::credit, std::string(8, 'x')});
+         }},
         {"WANT while the copy goes on",
          [](HandmadeTarget& target) {
              target.send({FrameType::want, {}, {0, block_size}});

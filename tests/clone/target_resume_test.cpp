@@ -48,11 +48,9 @@ struct Place {
     fs::path path = directory / "image";
 
     [[nodiscard]] TargetRequest request(Existing existing = Existing::refuse,
-                                        Unfinished unfinished = Unfinished::resume) const {
-        return {.path = path,
-                .existing = existing,
-                .unfinished = unfinished,
-                .state_dir = directory.path()};
+                                        Earlier earlier = Earlier::go_on) const {
+        return {
+            .path = path, .existing = existing, .earlier = earlier, .state_dir = directory.path()};
     }
     [[nodiscard]] fs::path journal() const { return journal_path(path, directory.path()); }
 
@@ -67,7 +65,7 @@ struct Place {
 };
 
 std::vector<Range> opened_durable(Target& target, const DiskFacts& source = source_facts()) {
-    return target.open(source, geometry).durable;
+    return target.open(source, geometry).worth_reading;
 }
 
 } // namespace
@@ -173,17 +171,19 @@ TEST_CASE("the name of a source counts only if the disk has no number of its own
     CHECK(opened_durable(same, plain) == first_block);
 }
 
-TEST_CASE("another block size is another copy") {
+TEST_CASE("what is durable in blocks of another size is copied anew") {
     const Place place;
     place.interrupt();
     Target target(place.request());
-    CHECK_THROWS_AS(static_cast<void>(target.open(source_facts(), {8192, 8192})), Error);
+    CHECK(target.open(source_facts(), {8192, 8192}).mode == CopyMode::full);
+    target.begin();
+    CHECK(read_journal(place.journal())->durable.empty());
 }
 
 TEST_CASE("an unfinished copy that is to be overwritten begins anew, but goes on with its own") {
     const Place place;
     place.interrupt();
-    Target target(place.request(Existing::refuse, Unfinished::overwrite));
+    Target target(place.request(Existing::refuse, Earlier::ignore));
     CHECK(opened_durable(target).empty());
     target.begin();
     CHECK(read_journal(place.journal())->durable.empty());

@@ -1,6 +1,7 @@
 // Any 48 bytes as a frame header, as they come and with a check that fits: what passes the checks
 // must lie inside the plan and come back as the same bytes.
 #include "base/error.hpp"
+#include "clone/parts.hpp"
 #include "clone/wire.hpp"
 
 #include <algorithm>
@@ -41,15 +42,18 @@ void take(const HeaderBytes& bytes, const Geometry& geometry) {
     };
     if (lets_through([&] { check_control_frame(header); })) {
         require(header.wire_length <=
-                (header.type == FrameType::hashes ? largest_hashes : largest_json));
+                (header.type == FrameType::hashes || header.type == FrameType::subhashes
+                     ? largest_hashes
+                     : largest_json));
     }
     const bool on_disk = inside(header.range(), geometry.size) && header.raw_length > 0;
     const bool starts_block = header.offset % geometry.block_size == 0;
     if (lets_through([&] { check_block_range(header, geometry); })) {
         require(on_disk && starts_block && header.raw_length <= largest_range);
-        require(header.wire_length == 0 || header.type == FrameType::hashes);
-        require(header.wire_length <=
-                (std::uint64_t{header.raw_length} / geometry.block_size + 1) * sizeof(Leaf));
+        const bool sums = header.type == FrameType::subhashes;
+        require(header.wire_length == 0 || header.type == FrameType::hashes || sums);
+        const std::uint64_t unit = sums ? part_size : geometry.block_size;
+        require(header.wire_length <= (header.raw_length / unit + 1) * sizeof(Leaf));
     }
     if (!lets_through([&] { check_data_frame(header, geometry); })) {
         return;
@@ -59,6 +63,9 @@ void take(const HeaderBytes& bytes, const Geometry& geometry) {
     if (header.type == FrameType::data) {
         require(header.raw_length <= geometry.block_size);
         require(header.wire_length <= header.raw_length);
+    } else if (header.type == FrameType::parts) {
+        require(header.raw_length <= geometry.block_size);
+        require(header.wire_length <= header.raw_length + parts_head_size(header.raw_length));
     } else {
         require(header.wire_length == 0 && header.raw_length <= largest_range);
     }

@@ -2,11 +2,15 @@
 // understood keeps its limits.
 #include "base/error.hpp"
 #include "clone/messages.hpp"
+#include "clone/parts.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <string_view>
+#include <vector>
 
 using namespace coldspare;
 using namespace coldspare::clone;
@@ -53,6 +57,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     take(payload, parse_root, [](const RootMessage& root) { require(root.root.size() == 64); });
     take(payload, parse_durable,
          [payload](const DurableMessage& durable) { require(encode(durable) == payload); });
+    take(payload, parse_credit,
+         [payload](const CreditMessage& credit) { require(encode(credit) == payload); });
+    for (const std::uint32_t length : {16384U, 5000U, largest_block_size}) {
+        if (size < parts_head_size(length)) {
+            continue;
+        }
+        const auto bytes = std::as_bytes(std::span(data, size)).first(parts_head_size(length));
+        take(
+            payload, [&](std::string_view) { return parse_parts_head(bytes, length); },
+            [&](const PartsHead& head) {
+                require(head.changed.size() == parts_in(length));
+                require(head.content_length(length) >= 1 && head.content_length(length) <= length);
+                std::vector<std::byte> back(bytes.size());
+                encode_parts_head(head, back);
+                require(std::ranges::equal(back, bytes));
+            });
+    }
     const Error reason = parse_error(payload, "source");
     require(reason.message().size() < 5000);
     for (const char c : reason.message()) {

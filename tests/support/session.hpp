@@ -27,8 +27,9 @@ struct SessionOptions {
     std::uint32_t block_size = default_block_size;
     ReadBack read_back = ReadBack::no;
     OnReadError on_read_error = OnReadError::skip;
-    std::vector<Range> free;    ///< of the source
-    std::vector<Range> durable; ///< what an interrupted run has left on the target
+    std::vector<Range> free;          ///< of the source
+    std::vector<Range> durable;       ///< what an earlier run has left on the target
+    CopyMode mode = CopyMode::resume; ///< if something is durable
     EpochLength epoch;
     RateLimit limit;
     Faults source_faults;
@@ -48,6 +49,7 @@ struct Outcome {
     std::optional<Manifest> manifest;
     bool flushed_before_manifest = false;
     std::vector<Range> recorded;    ///< as durable, in the order of the epochs
+    std::vector<Range> earlier;     ///< was recorded by an earlier run
     std::vector<Range> not_durable; ///< of recorded: what was not on the medium then
     unsigned epochs = 0;
 
@@ -87,8 +89,10 @@ public:
         if (options_.before_writing) {
             options_.before_writing();
         }
+        outcome_.earlier = options_.durable;
         return {.disk = std::make_unique<FaultyDisk>(disk_, options_.target_faults),
-                .durable = options_.durable};
+                .mode = options_.durable.empty() ? CopyMode::full : options_.mode,
+                .worth_reading = options_.durable};
     }
     void begin() override {}
     void record(std::span<const Range> durable) override {
@@ -104,9 +108,9 @@ public:
     [[nodiscard]] std::unique_ptr<Disk> open_medium() override {
         return std::make_unique<FaultyDisk>(disk_, options_.target_faults);
     }
-    void keep(const Manifest& manifest) override {
+    void keep(Manifest manifest) override {
         outcome_.flushed_before_manifest = disk_.flushed();
-        outcome_.manifest = manifest;
+        outcome_.manifest = std::move(manifest);
     }
 
 private:
@@ -148,7 +152,11 @@ inline void require_copied(const Outcome& outcome, const MemoryDisk& target,
     CHECK(outcome.sent->unreadable == outcome.received->unreadable);
     CHECK(outcome.manifest->unreadable == outcome.sent->unreadable);
     CHECK(outcome.sent->resumed == outcome.received->resumed);
-    CHECK(joined(outcome.recorded) == std::vector<Range>{{0, expected.size()}});
+    CHECK(outcome.sent->reclone == outcome.received->reclone);
+    CHECK(outcome.sent->blocks_sent == outcome.received->blocks_sent);
+    std::vector<Range> durable = outcome.recorded;
+    durable.insert(durable.end(), outcome.earlier.begin(), outcome.earlier.end());
+    CHECK(joined(std::move(durable)) == std::vector<Range>{{0, expected.size()}});
     CHECK(outcome.not_durable.empty());
 }
 
