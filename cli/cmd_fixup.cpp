@@ -1,6 +1,7 @@
 #include "base/clock.hpp"
 #include "cli/command.hpp"
 #include "cli/program.hpp"
+#include "clone/generations.hpp"
 #include "clone/manifest.hpp"
 #include "fixup/binding.hpp"
 #include "fixup/fixup.hpp"
@@ -130,11 +131,13 @@ public:
 
     ExitStatus run(Output& output, std::stop_token stop) override {
         const TimePoint start = Clock::now();
-        const fixup::FixupRequest request{.image = image_,
+        // The overlay is of this generation, whatever the link names later.
+        const fs::path image = clone::resolve_generation(image_);
+        const fixup::FixupRequest request{.image = image,
                                           .overlay = overlay_,
                                           .nics = fixup::parse_nics(nics_),
                                           .depth = plan_ ? fixup::Depth::look : fixup::Depth::mend,
-                                          .base_root = base_root(output),
+                                          .base_root = base_root(image, output),
                                           .program = std::string(program_and_version()),
                                           .appliance = find_appliance(),
                                           .timeout = std::chrono::seconds(timeout_)};
@@ -154,15 +157,21 @@ public:
                                     image_, obstacle->id, obstacle->detail),
                         obstacle->hint);
         }
+        if (clone::has_generations(image_) && overlay_.empty() && !plan_) {
+            clone::publish_overlay(image_, result.overlay);
+            output.line(fmt::format("'{}.fixup.qcow2' links to it: the virtual machine starts "
+                                    "from this generation now",
+                                    image_));
+        }
         finish(result, output);
         return ExitStatus::done;
     }
 
 private:
-    [[nodiscard]] std::string base_root(Output& output) const {
+    [[nodiscard]] std::string base_root(const fs::path& image, Output& output) const {
         const std::optional<clone::Manifest> manifest =
-            clone::read_manifest(clone::manifest_path(image_, {}));
-        if (!manifest && fs::exists(clone::journal_path(image_, {}))) {
+            clone::read_manifest(clone::manifest_path(image, {}));
+        if (!manifest && fs::exists(clone::journal_path(image, {}))) {
             throw refusal(fmt::format("fix up '{}': it is an unfinished copy", image_),
                           "run 'coldspare receive' again: it goes on where it was");
         }

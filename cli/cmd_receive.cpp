@@ -1,7 +1,9 @@
+#include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/link.hpp"
 #include "cli/program.hpp"
+#include "clone/generations.hpp"
 #include "clone/places.hpp"
 #include "clone/receiver.hpp"
 #include "clone/target.hpp"
@@ -11,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace coldspare::cli {
@@ -27,30 +30,37 @@ public:
         app.add_flag("--erase", erase_, "overwrite a device, or a file that exists");
         app.add_flag("--full", full_,
                      "copy everything, whatever an earlier run has left on the target");
+        app.add_option("--keep", keep_,
+                       "leave the earlier clones of an image as they are, this many of them, and "
+                       "make a new generation")
+            ->type_name("N")
+            ->check(CLI::Range(1, 1000));
+        app.add_flag("--rollback", rollback_,
+                     "make the generation before the current one current again");
         app.add_flag("--verify", verify_, "read the medium back before saying that it is done");
         declare_direct(app, direct_);
     }
 
     ExitStatus run(Output& output, std::stop_token stop) override {
-        clone::Target target({.path = target_,
+        if (rollback_) {
+            return roll_back(output);
+        }
+        std::optional<clone::Generations> generations;
+        const std::filesystem::path path = next_path(output, generations, stop);
+        clone::Target target({.path = path,
                               .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
                               .earlier = full_ ? clone::Earlier::ignore : clone::Earlier::go_on,
                               .direct = parse_direct(direct_),
                               .state_dir = link_.state_dir(),
-                              .notice = [&output](std::string_view text) { output.note(text); }});
+                              .notice = [&output](std::string_view text) { output.note(text); },
+                              .when_kept =
+                                  [&generations] {
+                                      if (generations) {
+                                          generations->publish();
+                                      }
+                                  }});
         target.check();
-        if (const std::string overlay = target_ + ".fixup.qcow2";
-            std::filesystem::exists(overlay)) {
-            output.warning(
-                fmt::format("'{}' belongs to the copy that is erased now: run 'coldspare "
-                            "fixup' again before the virtual machine is started",
-                            overlay));
-        }
-        if (clone::lies_in_memory(target_)) {
-            output.warning(fmt::format("'{}' lies in memory: the copy is gone when this machine "
-                                       "goes down",
-                                       target_));
-        }
+        warn_of(path, output);
         const std::unique_ptr<clone::Peers> peers = link_.open(output, "send");
         const clone::ReceiveOptions options{.program = std::string(program_and_version()),
                                             .streams = link_.streams(),
@@ -63,7 +73,7 @@ public:
         output.end_progress();
         print_report(output, report);
         nlohmann::json fields = to_json(report);
-        fields["target"] = target_;
+        fields["target"] = path.string();
         fields["manifest"] = target.manifest().string();
         if (!report.unreadable.empty()) {
             report_unreadable(output, report, target, fields, stop);
@@ -74,6 +84,54 @@ public:
     }
 
 private:
+    /// What is written: the target itself, or its next generation.
+    std::filesystem::path next_path(Output& output, std::optional<clone::Generations>& generations,
+                                    const std::stop_token& stop) const {
+        if (keep_ == 0) {
+            if (clone::has_generations(target_)) {
+                throw refusal(
+                    fmt::format("overwrite '{}': it is the current one of its generations",
+                                clone::resolve_generation(target_).string()),
+                    "say --keep 1 to make the next one and leave this as it is");
+            }
+            return target_;
+        }
+        generations.emplace(target_, [&output](std::string_view text) { output.note(text); });
+        return generations->prepare(keep_, stop).path;
+    }
+
+    void warn_of(const std::filesystem::path& path, Output& output) const {
+        if (const std::string overlay = path.string() + ".fixup.qcow2";
+            std::filesystem::exists(overlay)) {
+            output.warning(
+                fmt::format("'{}' belongs to the copy that is erased now: run 'coldspare "
+                            "fixup' again before the virtual machine is started",
+                            overlay));
+        }
+        if (clone::lies_in_memory(path)) {
+            output.warning(fmt::format("'{}' lies in memory: the copy is gone when this machine "
+                                       "goes down",
+                                       path.string()));
+        }
+    }
+
+    ExitStatus roll_back(Output& output) const {
+        clone::Generations generations(target_,
+                                       [&output](std::string_view text) { output.note(text); });
+        const clone::Generations::Rollback done = generations.roll_back();
+        output.line(fmt::format("'{}' is '{}' again; '{}' is what the next re-clone overwrites",
+                                target_, done.to.string(), done.from.string()));
+        if (!done.bootable) {
+            output.warning(fmt::format("'{}' was never fixed up: run 'coldspare fixup {}' before "
+                                       "the virtual machine is started",
+                                       done.to.string(), target_));
+        }
+        output.result(ExitStatus::done, {{"target", done.to.string()},
+                                         {"given_up", done.from.string()},
+                                         {"bootable", done.bootable}});
+        return ExitStatus::done;
+    }
+
     /// Says what is zeros in the copy because the source could not read it, and whose it was.
     void report_unreadable(Output& output, const clone::CopyReport& report,
                            const clone::Target& target, nlohmann::json& fields,
@@ -81,7 +139,7 @@ private:
         nlohmann::json list = nlohmann::json::array();
         std::uint64_t bytes = 0;
         for (const clone::Place& place :
-             clone::places_of(target_, report.unreadable, look_for_files, stop)) {
+             clone::places_of(target.path(), report.unreadable, look_for_files, stop)) {
             bytes += place.range.length;
             output.line("unreadable: " + place.text());
             list.push_back({{"offset", place.range.offset},
@@ -103,6 +161,8 @@ private:
     LinkOptions link_;
     std::string target_;
     std::string direct_ = "auto";
+    unsigned keep_ = 0;
+    bool rollback_ = false;
     bool erase_ = false;
     bool full_ = false;
     bool verify_ = false;

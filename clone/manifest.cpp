@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "clone/generations.hpp"
 #include "clone/little_endian.hpp"
 #include "clone/sysfs.hpp"
 
@@ -243,7 +244,7 @@ namespace {
 /// Beside an image; for a device in the state directory, under a name that stays with the disk.
 fs::path path_for(const fs::path& target, const fs::path& state_dir, std::string_view suffix) {
     if (!fs::is_block_file(target)) {
-        return fmt::format("{}{}", target.string(), suffix);
+        return fmt::format("{}{}", resolve_generation(target).string(), suffix);
     }
     const DiskFacts facts = read_disk_facts(target);
     std::string name = !facts.wwn.empty()      ? facts.wwn

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "clone/file_identity.hpp"
 #include "clone/manifest.hpp"
 #include "clone/map_file.hpp"
 #include "clone/sysfs.hpp"
@@ -21,29 +22,6 @@ namespace coldspare::clone {
 namespace fs = std::filesystem;
 
 namespace {
-
-/// QEMU marks an image that it has open with OFD locks on bytes 100 to 299 (block/file-posix.c).
-bool open_in_qemu(const fs::path& path) {
-    const Fd fd = open_file(path, O_RDONLY);
-    struct flock lock {};
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-    lock.l_start = 100;
-    lock.l_len = 200;
-    return ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-}
-
-/// Nanoseconds since 1970, or 0 where the file system does not tell (statx(2)). A file that was
-/// removed often leaves its inode number to the next one.
-std::uint64_t time_of_birth(const fs::path& path) {
-    struct statx status {};
-    if (::statx(AT_FDCWD, path.c_str(), 0, STATX_BTIME, &status) != 0 ||
-        (status.stx_mask & STATX_BTIME) == 0) {
-        return 0;
-    }
-    return static_cast<std::uint64_t>(status.stx_btime.tv_sec) * 1'000'000'000 +
-           status.stx_btime.tv_nsec;
-}
 
 std::string describe(const DiskFacts& disk) {
     std::string text = format_bytes(disk.size);
@@ -203,14 +181,14 @@ bool Target::is_our_file(const std::optional<JournalHead>& clone) const {
 JournalHead Target::head_for(const DiskFacts& source, const Geometry& geometry) const {
     const DiskFacts facts = read_disk_facts(request_.path);
     const bool is_file = facts.kind == DiskKind::file;
-    const std::optional<Stamp> now = look(request_.path);
+    const FileIdentity file = is_file ? identity_of(request_.path) : FileIdentity();
     return {.geometry = geometry,
             .source_name = source.name,
             .source_model = source.model,
             .source_serial = source.serial,
             .source_wwn = source.wwn,
-            .target_inode = is_file && now ? now->inode : 0,
-            .target_born = is_file ? time_of_birth(request_.path) : 0,
+            .target_inode = file.inode,
+            .target_born = file.born,
             .target_serial = facts.serial,
             .target_wwn = facts.wwn};
 }
@@ -365,6 +343,7 @@ void Target::keep(Manifest manifest_of_copy) {
     remove_file_durably(journal_path(request_.path, request_.state_dir));
     journal_.reset();
     made_ = false;
+    request_.when_kept();
 }
 
 } // namespace coldspare::clone

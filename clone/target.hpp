@@ -24,6 +24,8 @@ struct TargetRequest {
     DirectIo direct = DirectIo::automatic;
     std::filesystem::path state_dir;         ///< for manifest_path()
     Notice notice = [](std::string_view) {}; ///< told what is received into what
+    /// Called when the manifest is in place, before the source is told. An Error fails the session.
+    std::function<void()> when_kept = [] {};
 };
 
 /// The target of one run: what may be destroyed is decided here. A file that this run made and in
