@@ -13,19 +13,53 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace coldspare::cli {
 
 namespace {
 
+/// One DISK=TARGET: where a disk goes.
+struct Place {
+    std::string wanted;              ///< empty: the only disk of the source
+    std::string target;              ///< as it was named
+    std::filesystem::path path = {}; ///< what is written: the target, or its next generation
+    std::optional<clone::Generations> generations = {};
+    std::unique_ptr<clone::Target> copy = {};
+};
+
+/// "DISK=TARGET". Where there is one target, its own name may have a '=': "=TARGET".
+Place parse_place(const std::string& words, bool only) {
+    const std::size_t equals = words.find('=');
+    const bool uri = words.find("://") < equals;
+    if (equals == std::string::npos || uri) {
+        if (!only) {
+            throw usage_error(
+                fmt::format("'{}' does not say which disk of the source it is for", words),
+                "with several targets write DISK=TARGET, by name or serial number");
+        }
+        return {.wanted = {}, .target = words};
+    }
+    Place place{.wanted = words.substr(0, equals), .target = words.substr(equals + 1)};
+    if (place.target.empty() || (place.wanted.empty() && !only)) {
+        throw usage_error(fmt::format("'{}' is not DISK=TARGET", words),
+                          "for example sda=/srv/standby/mail.img");
+    }
+    return place;
+}
+
 class ReceiveCommand : public Command {
 public:
     void declare(CLI::App& app) override {
-        app.add_option("target", target_, "block device, or image file to make")
-            ->type_name("TARGET")
-            ->required();
+        app.add_option("target", targets_,
+                       "block device, or image file to make; DISK=TARGET where the source has "
+                       "several disks, by name or serial number")
+            ->type_name("[DISK=]TARGET")
+            ->required()
+            ->expected(1, clone::most_disks);
         link_.declare(app);
         app.add_flag("--erase", erase_, "overwrite a device, or a file that exists");
         app.add_flag("--full", full_,
@@ -45,86 +79,113 @@ public:
         if (rollback_) {
             return roll_back(output);
         }
-        std::optional<clone::Generations> generations;
-        const std::filesystem::path path = next_path(output, generations, stop);
-        clone::Target target({.path = path,
-                              .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
-                              .earlier = full_ ? clone::Earlier::ignore : clone::Earlier::go_on,
-                              .direct = parse_direct(direct_),
-                              .state_dir = link_.state_dir(),
-                              .notice = [&output](std::string_view text) { output.note(text); },
-                              .when_kept =
-                                  [&generations] {
-                                      if (generations) {
-                                          generations->publish();
-                                      }
-                                  }});
-        target.check();
-        warn_of(path, output);
+        for (const std::string& words : targets_) {
+            places_.push_back(parse_place(words, targets_.size() == 1));
+        }
+        std::vector<clone::TargetDisk> disks;
+        for (Place& place : places_) {
+            prepare(place, output, stop);
+            disks.push_back({.wanted = place.wanted, .destination = place.copy.get()});
+        }
         const std::unique_ptr<clone::Peers> peers = link_.open(output, "send");
         const clone::ReceiveOptions options{.program = std::string(program_and_version()),
                                             .streams = link_.streams(),
                                             .read_back = verify_ ? clone::ReadBack::yes
                                                                  : clone::ReadBack::no};
-        const clone::CopyReport report = link_.run_sessions(
-            output, progress_sink(output, "copying"), [&](const clone::ProgressSink& progress) {
-                return clone::receive_disk(*peers, options, target, progress, stop);
-            });
+        link_.run_sessions(output, progress_sink(output, "copying"),
+                           [&](const clone::ProgressSink& progress) {
+                               clone::receive_disks(disks, *peers, options, progress, stop);
+                           });
         output.end_progress();
-        print_report(output, report);
-        nlohmann::json fields = to_json(report);
-        fields["target"] = path.string();
-        fields["manifest"] = target.manifest().string();
-        if (!report.unreadable.empty()) {
-            report_unreadable(output, report, target, fields, stop);
-        }
-        const ExitStatus status = status_of(report);
-        output.result(status, fields);
-        return status;
+        return conclude(disks, output, stop);
     }
 
 private:
-    /// What is written: the target itself, or its next generation.
-    std::filesystem::path next_path(Output& output, std::optional<clone::Generations>& generations,
-                                    const std::stop_token& stop) const {
-        if (keep_ == 0) {
-            if (clone::has_generations(target_)) {
-                throw refusal(
-                    fmt::format("overwrite '{}': it is the current one of its generations",
-                                clone::resolve_generation(target_).string()),
-                    "say --keep 1 to make the next one and leave this as it is");
-            }
-            return target_;
+    void prepare(Place& place, Output& output, const std::stop_token& stop) {
+        const auto note = [&output](std::string_view text) { output.note(text); };
+        place.path = place.target;
+        if (keep_ > 0) {
+            place.generations.emplace(place.target, note);
+            place.path = place.generations->prepare(keep_, stop).path;
+        } else if (clone::has_generations(place.target)) {
+            throw refusal(fmt::format("overwrite '{}': it is the current one of its generations",
+                                      clone::resolve_generation(place.target).string()),
+                          "say --keep 1 to make the next one and leave this as it is");
         }
-        generations.emplace(target_, [&output](std::string_view text) { output.note(text); });
-        return generations->prepare(keep_, stop).path;
-    }
-
-    void warn_of(const std::filesystem::path& path, Output& output) const {
-        if (const std::string overlay = path.string() + ".fixup.qcow2";
-            std::filesystem::exists(overlay)) {
+        place.copy = std::make_unique<clone::Target>(clone::TargetRequest{
+            .path = place.path,
+            .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
+            .earlier = full_ ? clone::Earlier::ignore : clone::Earlier::go_on,
+            .direct = parse_direct(direct_),
+            .state_dir = link_.state_dir(),
+            .notice = note,
+            .when_kept = [this] { publish_if_all_are_kept(); }});
+        place.copy->check();
+        const std::string overlay = place.path.string() + ".fixup.qcow2";
+        if (std::filesystem::exists(overlay)) {
             output.warning(
                 fmt::format("'{}' belongs to the copy that is erased now: run 'coldspare "
                             "fixup' again before the virtual machine is started",
                             overlay));
         }
-        if (clone::lies_in_memory(path)) {
+        if (clone::lies_in_memory(place.path)) {
             output.warning(fmt::format("'{}' lies in memory: the copy is gone when this machine "
                                        "goes down",
-                                       path.string()));
+                                       place.path.string()));
         }
     }
 
+    /// The disks of a server become current together.
+    void publish_if_all_are_kept() {
+        if (++kept_ < places_.size()) {
+            return;
+        }
+        for (Place& place : places_) {
+            if (place.generations) {
+                place.generations->publish();
+            }
+        }
+    }
+
+    ExitStatus conclude(const std::vector<clone::TargetDisk>& disks, Output& output,
+                        const std::stop_token& stop) const {
+        std::vector<nlohmann::json> results;
+        ExitStatus status = ExitStatus::done;
+        for (std::size_t i = 0; i < disks.size(); ++i) {
+            const clone::CopyReport& report = *disks[i].report;
+            const clone::Target& target = *places_[i].copy;
+            if (disks.size() > 1) {
+                output.line(fmt::format("'{}' to '{}':", disks[i].wanted, target.path().string()));
+            }
+            print_report(output, report);
+            nlohmann::json fields = to_json(report);
+            fields["target"] = target.path().string();
+            fields["manifest"] = target.manifest().string();
+            if (!report.unreadable.empty()) {
+                report_unreadable(output, report, target, fields, stop);
+                status = status_of(report);
+            }
+            results.push_back(std::move(fields));
+        }
+        output.result(status, join_disks(std::move(results)));
+        return status;
+    }
+
     ExitStatus roll_back(Output& output) const {
-        clone::Generations generations(target_,
+        if (targets_.size() > 1) {
+            throw usage_error("--rollback takes one image at a time",
+                              "roll each of a server's disks back");
+        }
+        const std::string& image = targets_.front();
+        clone::Generations generations(image,
                                        [&output](std::string_view text) { output.note(text); });
         const clone::Generations::Rollback done = generations.roll_back();
         output.line(fmt::format("'{}' is '{}' again; '{}' is what the next re-clone overwrites",
-                                target_, done.to.string(), done.from.string()));
+                                image, done.to.string(), done.from.string()));
         if (!done.bootable) {
             output.warning(fmt::format("'{}' was never fixed up: run 'coldspare fixup {}' before "
                                        "the virtual machine is started",
-                                       done.to.string(), target_));
+                                       done.to.string(), image));
         }
         output.result(ExitStatus::done, {{"target", done.to.string()},
                                          {"given_up", done.from.string()},
@@ -159,7 +220,9 @@ private:
     static constexpr std::chrono::seconds look_for_files{20};
 
     LinkOptions link_;
-    std::string target_;
+    std::vector<std::string> targets_;
+    std::vector<Place> places_; ///< of targets_, in their order
+    std::size_t kept_ = 0;      ///< how many of them are whole and durable
     std::string direct_ = "auto";
     unsigned keep_ = 0;
     bool rollback_ = false;

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include <string>
+#include <vector>
 
 namespace coldspare::cli {
 
@@ -19,7 +20,10 @@ namespace {
 class SendCommand : public Command {
 public:
     void declare(CLI::App& app) override {
-        app.add_option("disk", disk_, "the disk or image to serve")->type_name("DISK")->required();
+        app.add_option("disk", names_, "the disks or images to serve")
+            ->type_name("DISK")
+            ->required()
+            ->expected(1, clone::most_disks);
         link_.declare(app);
         app.add_option("--compress", compress_, "auto, none, or a zstd level from 1 to 19")
             ->type_name("auto|none|LEVEL")
@@ -51,17 +55,16 @@ public:
                                                         ? clone::OnReadError::stop
                                                         : clone::OnReadError::skip,
                                    .limit = clone::RateLimit::parse(limit_)};
-        const std::unique_ptr<clone::Disk> disk = clone::open_source(disk_, parse_direct(direct_));
-        for (const clone::sysfs::Use& use : clone::sysfs::uses_of(disk_)) {
-            if (use.writes) {
-                output.warning(fmt::format("{}: what is written during the copy may be torn in it; "
-                                           "boot the live image for a sure copy",
-                                           use.what));
-            }
+        std::vector<std::unique_ptr<clone::Disk>> opened;
+        std::vector<clone::SourceDisk> disks;
+        for (const std::string& name : names_) {
+            opened.push_back(clone::open_source(name, parse_direct(direct_)));
+            disks.push_back({.disk = opened.back().get()});
+            warn_of_uses(name, output);
         }
         if (used_only_) {
-            options.find_free = [this, &output](std::stop_token inner) {
-                clone::FreeSpace space = clone::find_free_space(disk_, inner);
+            options.find_free = [&output](const clone::DiskFacts& disk, std::stop_token inner) {
+                clone::FreeSpace space = clone::find_free_space(disk.name, inner);
                 for (const std::string& note : space.notes) {
                     output.note(note);
                 }
@@ -69,21 +72,59 @@ public:
             };
         }
         const std::unique_ptr<clone::Peers> peers = link_.open(output, "receive");
-        output.note(fmt::format("serving '{}' ({})", disk_, format_bytes(disk->facts().size)));
-        const clone::CopyReport report = link_.run_sessions(
-            output, progress_sink(output, "copying"), [&](const clone::ProgressSink& progress) {
-                return clone::send_disk(*disk, *peers, options, progress, stop);
-            });
+        for (const clone::SourceDisk& served : disks) {
+            const clone::DiskFacts& facts = served.disk->facts();
+            output.note(fmt::format("serving '{}' ({})", facts.name, format_bytes(facts.size)));
+        }
+        link_.run_sessions(output, progress_sink(output, "copying"),
+                           [&](const clone::ProgressSink& progress) {
+                               clone::send_disks(disks, *peers, options, progress, stop);
+                           });
         output.end_progress();
-        print_report(output, report);
-        nlohmann::json fields = to_json(report);
-        fields["source"] = disk_;
-        const ExitStatus status = status_of(report);
-        output.result(status, fields);
-        return status;
+        return conclude(disks, output);
     }
 
 private:
+    static void warn_of_uses(const std::string& name, Output& output) {
+        for (const clone::sysfs::Use& use : clone::sysfs::uses_of(name)) {
+            if (use.writes) {
+                output.warning(fmt::format("{}: what is written during the copy may be torn in it; "
+                                           "boot the live image for a sure copy",
+                                           use.what));
+            }
+        }
+    }
+
+    static ExitStatus conclude(const std::vector<clone::SourceDisk>& disks, Output& output) {
+        std::vector<nlohmann::json> results;
+        ExitStatus status = ExitStatus::done;
+        for (const clone::SourceDisk& served : disks) {
+            const std::string& name = served.disk->facts().name;
+            if (!served.report && served.begun) {
+                output.warning(fmt::format("the target did not say that it has all of '{}', and "
+                                           "does not ask for it any more",
+                                           name));
+                status = ExitStatus::incomplete;
+                continue;
+            }
+            if (!served.report) {
+                output.note(fmt::format("'{}' was not asked for", name));
+                continue;
+            }
+            if (disks.size() > 1) {
+                output.line(fmt::format("'{}':", name));
+            }
+            print_report(output, *served.report);
+            results.push_back(to_json(*served.report));
+            results.back()["source"] = name;
+            if (status_of(*served.report) != ExitStatus::done) {
+                status = status_of(*served.report);
+            }
+        }
+        output.result(status, join_disks(std::move(results)));
+        return status;
+    }
+
     static clone::Compression parse_compression(const std::string& text) {
         using Mode = clone::Compression::Mode;
         if (text == "auto") {
@@ -112,7 +153,7 @@ private:
     }
 
     LinkOptions link_;
-    std::string disk_;
+    std::vector<std::string> names_;
     std::string compress_ = "auto";
     std::string limit_ = "max";
     std::string on_read_error_ = "skip";

@@ -162,17 +162,18 @@ std::unique_ptr<clone::Peers> LinkOptions::open(Output& output, std::string_view
                        output);
 }
 
-clone::CopyReport LinkOptions::run_sessions(
+void LinkOptions::run_sessions(
     Output& output, const clone::ProgressSink& progress,
-    const std::function<clone::CopyReport(const clone::ProgressSink&)>& session) const {
+    const std::function<void(const clone::ProgressSink&)>& session) const {
     std::optional<TimePoint> lost; // since then no session got on
     for (;;) {
         bool got_on = false;
         try {
-            return session([&](const clone::Progress& now) {
+            session([&](const clone::Progress& now) {
                 got_on = got_on || now.done > 0;
                 progress(now);
             });
+            return;
         } catch (const Error& error) {
             lost = lost && !got_on ? *lost : Clock::now();
             if (error.status() != ExitStatus::incomplete ||
@@ -206,6 +207,25 @@ nlohmann::json to_json(const clone::CopyReport& report) {
             {"verified", report.verified}};
 }
 
+nlohmann::json join_disks(std::vector<nlohmann::json> disks) {
+    if (disks.size() == 1) {
+        return std::move(disks.front());
+    }
+    nlohmann::json joined{{"disks", nlohmann::json::array()}};
+    for (const char* name : {"bytes_total", "bytes_read", "bytes_zero", "bytes_same",
+                             "bytes_skipped", "bytes_sent", "bytes_wire", "blocks_sent"}) {
+        std::uint64_t sum = 0;
+        for (const nlohmann::json& disk : disks) {
+            sum += disk.at(name).get<std::uint64_t>();
+        }
+        joined[name] = sum;
+    }
+    for (nlohmann::json& disk : disks) {
+        joined["disks"].push_back(std::move(disk));
+    }
+    return joined;
+}
+
 ExitStatus status_of(const clone::CopyReport& report) {
     return report.unreadable.empty() ? ExitStatus::done : ExitStatus::incomplete;
 }
@@ -235,7 +255,9 @@ void print_report(Output& output, const clone::CopyReport& report) {
 
 clone::ProgressSink progress_sink(Output& output, std::string_view activity) {
     return [&output, activity = std::string(activity)](const clone::Progress& progress) {
-        output.progress({activity, progress.done, progress.total, progress.limit});
+        output.progress(
+            {progress.disk.empty() ? activity : fmt::format("{} {}", activity, progress.disk),
+             progress.done, progress.total, progress.limit});
     };
 }
 

@@ -33,11 +33,10 @@ public:
     [[nodiscard]] unsigned streams() const { return streams_; }
     [[nodiscard]] const std::string& state_dir() const { return state_dir_; }
 
-    /// Runs sessions until one ends with a report: another one after each lost connection, until
+    /// Runs sessions until one ends without an Error: another one after each lost connection, until
     /// none has made anything durable for the time of `--retry-for`. Throws Error.
-    [[nodiscard]] clone::CopyReport
-    run_sessions(Output& output, const clone::ProgressSink& progress,
-                 const std::function<clone::CopyReport(const clone::ProgressSink&)>& session) const;
+    void run_sessions(Output& output, const clone::ProgressSink& progress,
+                      const std::function<void(const clone::ProgressSink&)>& session) const;
 
 private:
     [[nodiscard]] clone::Security security(Output& output, clone::AddressUse use);
@@ -61,6 +60,9 @@ private:
 
 /// The fields of the final event that `send` and `receive` share (DESIGN: send / receive).
 [[nodiscard]] nlohmann::json to_json(const clone::CopyReport& report);
+
+/// The fields of several disks as one object: "disks", and the sums of what can be added.
+[[nodiscard]] nlohmann::json join_disks(std::vector<nlohmann::json> disks);
 
 /// Done, or incomplete if something could not be read.
 [[nodiscard]] ExitStatus status_of(const clone::CopyReport& report);

@@ -119,6 +119,15 @@ std::string Control::expect(FrameType type, std::stop_token stop) {
     }
 }
 
+void Control::begin_disk(const Counters& counters) {
+    counters_ = &counters;
+    theirs_ = {};
+    if (disks_++ > 0) { // What came before the first disk is counted with it.
+        started_ = Clock::now();
+        wire_before_ = channel_.bytes_sent() + channel_.bytes_received();
+    }
+}
+
 std::string_view Control::limit() const {
     const double lived = Seconds(Clock::now() - started_).count() * 1e9 * streams_;
     if (lived < 1e9 || theirs_.net_ns == 0) {
@@ -134,7 +143,7 @@ std::string_view Control::limit() const {
 
 CopyReport Control::report(const Geometry& geometry, const Sha256& root,
                            const std::vector<Channel>& streams) const {
-    std::uint64_t wire = channel_.bytes_sent() + channel_.bytes_received();
+    std::uint64_t wire = channel_.bytes_sent() + channel_.bytes_received() - wire_before_;
     for (const Channel& stream : streams) {
         wire += stream.bytes_sent() + stream.bytes_received();
     }

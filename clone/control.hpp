@@ -39,10 +39,14 @@ public:
     /// From now on heartbeats report these.
     void count(const Counters& counters) { counters_ = &counters; }
 
+    /// The next disk of the session: report() and limit() speak of it alone. Heartbeats report
+    /// `counters` until count() is called.
+    void begin_disk(const Counters& counters);
+
     /// What limits the copy, from both sides' figures.
     [[nodiscard]] std::string_view limit() const;
 
-    /// The figures of the session so far; `bytes_read` and `verified` are the caller's to fill in.
+    /// The figures of the disk so far; `bytes_read` and `verified` are the caller's to fill in.
     [[nodiscard]] CopyReport report(const Geometry& geometry, const Sha256& root,
                                     const std::vector<Channel>& streams) const;
 
@@ -81,7 +85,9 @@ private:
     bool silent_ = false;               ///< the peer was not heard for too long
     std::chrono::seconds patience_{60}; ///< with silence, and with a frame that does not end
     bool peer_gave_up_ = false;         ///< its ERROR came and was thrown
-    TimePoint started_ = Clock::now();
+    unsigned disks_ = 0;                ///< begun
+    TimePoint started_ = Clock::now();  ///< with the disk
+    std::uint64_t wire_before_ = 0;     ///< bytes of the control connection, of earlier disks
     TimePoint last_sent_{};
     TimePoint last_heard_ = Clock::now();
 };

@@ -224,10 +224,8 @@ Generations::Next Generations::prepare(unsigned keep, std::stop_token stop) {
         adopt_plain_image(stop);
     }
     const unsigned now = current();
-    unsigned highest = now;
     std::optional<Generation> begun;
     for (const Generation& generation : list()) {
-        highest = std::max(highest, generation.number);
         if (generation.number <= now || is_pinned(generation.path)) {
             continue;
         }
@@ -246,7 +244,8 @@ Generations::Next Generations::prepare(unsigned keep, std::stop_token stop) {
         next_ = begun->number;
         return {begun->path, Seed::resumed};
     }
-    next_ = highest + 1;
+    const std::vector<Generation> known = list();
+    next_ = (known.empty() ? now : std::max(now, known.back().number)) + 1;
     return now == 0 ? Next{path_of(next_), Seed::none} : seed(keep, std::move(stop));
 }
 

@@ -119,15 +119,11 @@ std::string dump(const json& object) {
 
 /// The only disk of a message that lists disks.
 Fields only_disk(const Fields& fields) {
-    const json& disks = fields.array("disks", 64);
+    const json& disks = fields.array("disks", most_disks);
     if (disks.size() != 1) {
-        throw broken(fields.message(), "this version copies one disk in a session");
+        throw broken(fields.message(), "disks are copied one after the other");
     }
-    Fields disk(fields.message(), disks.front());
-    if (disk.number("disk", 65535) != 0) {
-        throw broken(fields.message(), "the first disk has number 0");
-    }
-    return disk;
+    return {fields.message(), disks.front()};
 }
 
 } // namespace
@@ -256,9 +252,6 @@ DiskMessage parse_disk(std::string_view payload) {
         throw broken(
             "DISK", fmt::format("{} blocks, the limit is {}", geometry.block_count(), most_blocks));
     }
-    if (!disk.last) {
-        throw broken("DISK", "this version copies one disk in a session");
-    }
     return disk;
 }
 
@@ -275,19 +268,23 @@ std::string_view word(CopyMode mode) {
 std::string encode(const PlanMessage& plan) {
     return dump({{"session", plan.session},
                  {"streams", plan.streams},
-                 {"disks", {{{"disk", 0}, {"mode", word(plan.mode)}}}}});
+                 {"disks", {{{"disk", plan.disk}, {"mode", word(plan.mode)}}}},
+                 {"more", plan.more}});
 }
 
 PlanMessage parse_plan(std::string_view payload) {
     const Fields fields("PLAN", payload);
     PlanMessage plan;
-    const std::string mode = only_disk(fields).text("mode");
+    const Fields disk = only_disk(fields);
+    const std::string mode = disk.text("mode");
     const auto known =
         std::ranges::find_if(modes, [&](CopyMode each) { return mode == word(each); });
     if (known == modes.end()) {
         throw broken("PLAN", fmt::format("mode '{}' is not known", printable(mode)));
     }
     plan.mode = *known;
+    plan.disk = disk.small("disk", most_disks - 1);
+    plan.more = fields.flag("more");
     plan.session = fields.hex_text("session", 32);
     plan.streams = fields.small("streams", most_streams);
     if (plan.streams == 0) {
@@ -311,14 +308,16 @@ ProgressMessage parse_progress(std::string_view payload) {
 
 std::string encode(const RootMessage& root) {
     return dump(
-        {{"disks", {{{"disk", 0}, {"root", root.root}, {"blocks_sent", root.blocks_sent}}}}});
+        {{"disks",
+          {{{"disk", root.disk}, {"root", root.root}, {"blocks_sent", root.blocks_sent}}}}});
 }
 
 RootMessage parse_root(std::string_view payload) {
     const Fields disk = only_disk(Fields("END or DONE", payload));
     // DONE has no number of blocks.
     return {disk.hex_text("root", 64),
-            disk.has("blocks_sent") ? disk.number("blocks_sent", UINT64_MAX) : 0};
+            disk.has("blocks_sent") ? disk.number("blocks_sent", UINT64_MAX) : 0,
+            disk.small("disk", most_disks - 1)};
 }
 
 std::string encode(const DurableMessage& durable) {

@@ -61,11 +61,16 @@ enum class CopyMode {
     delta,  ///< an earlier clone: the same
 };
 
+/// Which disk is copied next.
 struct PlanMessage {
     std::string session;
     unsigned streams = 1;
     CopyMode mode = CopyMode::full;
+    unsigned disk = 0; ///< its number in the order of the DISKs
+    bool more = false; ///< another PLAN follows when this disk is done
 };
+
+inline constexpr unsigned most_disks = 64;
 
 [[nodiscard]] std::string encode(const PlanMessage& plan);
 [[nodiscard]] PlanMessage parse_plan(std::string_view payload);
@@ -83,6 +88,7 @@ struct ProgressMessage {
 struct RootMessage {
     std::string root; ///< 64 hexadecimal digits
     std::uint64_t blocks_sent = 0;
+    unsigned disk = 0;
 };
 
 [[nodiscard]] std::string encode(const RootMessage& root);

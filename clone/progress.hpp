@@ -19,6 +19,7 @@ struct Progress {
     std::uint64_t done = 0;
     std::uint64_t total = 0;
     std::string_view limit;
+    std::string_view disk{}; ///< the source's name for it, where there are several
 };
 
 /// Called many times a second, from one thread at a time.

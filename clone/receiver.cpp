@@ -87,10 +87,10 @@ private:
 class Receiving {
 public:
     Receiving(TargetSession& session, Destination& destination, Control& control,
-              std::vector<Channel>& streams, const ReceiveOptions& options,
+              std::vector<Channel>& streams, const ReceiveOptions& options, std::string_view name,
               const ProgressSink& progress)
         : session_(session), destination_(destination), control_(control), streams_(streams),
-          options_(options), progress_(progress),
+          options_(options), name_(name), progress_(progress),
           epochs_(session, destination, control, options.epoch) {}
 
     /// Runs the workers until every stream has ended and END has come, whose payload is returned.
@@ -198,7 +198,7 @@ private:
     }
 
     void tell_progress() {
-        progress_({session_.counters.bytes_done, session_.geometry.size, control_.limit()});
+        progress_({session_.counters.bytes_done, session_.geometry.size, control_.limit(), name_});
     }
 
     TargetSession& session_;
@@ -206,6 +206,7 @@ private:
     Control& control_;
     std::vector<Channel>& streams_;
     const ReceiveOptions& options_;
+    std::string_view name_;
     const ProgressSink& progress_;
     Epochs epochs_;
 };
@@ -242,47 +243,104 @@ Manifest make_manifest(TargetSession& session, const Sha256& root, const DiskFac
 
 } // namespace
 
-CopyReport receive_disk(Peers& peers, const ReceiveOptions& options, Destination& destination,
-                        const ProgressSink& progress, std::stop_token stop) {
-    const Hello hello{.program = options.program,
-                      .role = Role::target,
-                      .streams = streams_for(options.streams),
-                      .features = {"zstd"}};
-    Peers::Control opened = peers.open_control(hello, stop);
-    const Counters idle;
-    Destination::Opened target;
-    std::optional<TargetSession> session;
-    std::vector<Channel> streams;
-    Control control(std::move(opened.channel), Role::target, opened.agreement.streams, idle);
-    try {
-        const DiskMessage disk = parse_disk(control.expect(FrameType::disk, stop));
-        target = destination.open(disk.facts, {disk.facts.size, disk.block_size});
-        start(session, *target.disk, disk);
-        control.count(session->counters);
+namespace {
+
+/// A meeting with a source, from HELLO to the last DONE.
+class Taking {
+public:
+    Taking(std::span<TargetDisk> disks, Peers& peers, const ReceiveOptions& options,
+           const ProgressSink& progress, Peers::Control opened)
+        : peers_(peers), options_(options), progress_(progress), agreement_(opened.agreement),
+          control_(std::move(opened.channel), Role::target, opened.agreement.streams, idle_) {
+        for (TargetDisk& disk : disks) {
+            if (!disk.report) {
+                due_.push_back({.disk = &disk});
+            }
+        }
+    }
+
+    void take(const std::stop_token& stop) {
+        try {
+            choose(stop);
+            for (Due& due : due_) {
+                take_one(due, &due != &due_.back(), stop);
+            }
+        } catch (const Error& error) {
+            control_.give_up(error, streams_, stop);
+        } catch (const std::exception& error) {
+            control_.give_up(Error(fmt::format("unexpected: {}", error.what())), streams_, stop);
+        }
+    }
+
+private:
+    struct Due {
+        TargetDisk* disk = nullptr;
+        unsigned number = 0; ///< of the source
+        DiskMessage source;
+        Destination::Opened target;
+    };
+
+    void choose(const std::stop_token& stop) {
+        std::vector<DiskMessage> offered;
+        std::vector<DiskFacts> facts;
+        do {
+            if (offered.size() == most_disks) {
+                throw Error(fmt::format("the source offers more than {} disks", most_disks));
+            }
+            offered.push_back(parse_disk(control_.expect(FrameType::disk, stop)));
+            facts.push_back(offered.back().facts);
+        } while (!offered.back().last);
+        for (Due& due : due_) {
+            const std::size_t number = find_wanted(due.disk->wanted, facts);
+            const auto same = [number](const Due& other) {
+                return other.source.facts.size != 0 && other.number == number;
+            };
+            if (std::ranges::any_of(due_, same)) {
+                throw usage_error(fmt::format("'{}' is asked for twice", facts[number].name),
+                                  "give each disk one target");
+            }
+            due.number = static_cast<unsigned>(number);
+            due.source = offered[number];
+        }
+        for (Due& due : due_) {
+            due.target = due.disk->destination->open(
+                due.source.facts, {due.source.facts.size, due.source.block_size});
+        }
+    }
+
+    void take_one(Due& due, bool more, const std::stop_token& stop) {
+        control_.begin_disk(idle_);
+        streams_.clear();
+        Destination& destination = *due.disk->destination;
+        const DiskFacts& source = due.source.facts;
+        start(session_, *due.target.disk, due.source);
+        control_.count(session_->counters);
         const std::vector<std::byte> id = random_bytes(16);
         const PlanMessage plan{
             to_hex(std::string_view(reinterpret_cast<const char*>(id.data()), id.size())),
-            opened.agreement.streams, target.mode};
-        control.send(FrameType::plan, encode(plan), stop);
-        static_cast<void>(control.expect(FrameType::ready, stop));
+            agreement_.streams, due.target.mode, due.number, more};
+        control_.send(FrameType::plan, encode(plan), stop);
+        static_cast<void>(control_.expect(FrameType::ready, stop));
         destination.begin();
-        open_streams(peers, plan, Role::target, control, streams, stop);
-        Receiving receiving(*session, destination, control, streams, options, progress);
-        const RootMessage end =
-            receiving.copy(target.mode == CopyMode::full ? nullptr : &target.worth_reading, stop);
+        open_streams(peers_, plan, Role::target, control_, streams_, stop);
+        const bool several = more || due_.size() > 1;
+        Receiving receiving(*session_, destination, control_, streams_, options_,
+                            several ? source.name : std::string_view(), progress_);
+        const RootMessage end = receiving.copy(
+            due.target.mode == CopyMode::full ? nullptr : &due.target.worth_reading, stop);
         const Sha256 root = receiving.check_root(end);
-        const std::vector<Range> unreadable = session->unreadable();
+        const std::vector<Range> unreadable = session_->unreadable();
         bool kept = false;
         try {
             keep_alive_while(
-                control,
+                control_,
                 [&](std::stop_token inner) {
                     receiving.make_sure(inner);
-                    destination.keep(make_manifest(*session, root, disk.facts, options.program));
+                    destination.keep(make_manifest(*session_, root, source, options_.program));
                     kept = true;
                 },
                 stop);
-            control.send(FrameType::done, encode(RootMessage{hex(root), 0}), stop);
+            control_.send(FrameType::done, encode(RootMessage{hex(root), 0, due.number}), stop);
         } catch (const Error&) {
             // Whole, durable and named in its manifest: that the source can no more be told does
             // not make it another copy.
@@ -290,17 +348,44 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options, Destination
                 throw;
             }
         }
-        CopyReport report = control.report(session->geometry, root, streams);
+        CopyReport report = control_.report(session_->geometry, root, streams_);
         report.unreadable = unreadable;
-        report.resumed = target.mode == CopyMode::resume;
-        report.reclone = target.mode == CopyMode::delta;
-        report.verified = options.read_back == ReadBack::yes;
-        return report;
-    } catch (const Error& error) {
-        control.give_up(error, streams, stop);
-    } catch (const std::exception& error) {
-        control.give_up(Error(fmt::format("unexpected: {}", error.what())), streams, stop);
+        report.resumed = due.target.mode == CopyMode::resume;
+        report.reclone = due.target.mode == CopyMode::delta;
+        report.verified = options_.read_back == ReadBack::yes;
+        due.disk->report = std::move(report);
+        control_.begin_disk(idle_);
+        session_.reset();
+        due.target.disk.reset();
     }
+
+    Peers& peers_;
+    const ReceiveOptions& options_;
+    const ProgressSink& progress_;
+    Agreement agreement_;
+    Counters idle_;
+    std::vector<Due> due_;
+    std::optional<TargetSession> session_; ///< of the disk that is under way
+    std::vector<Channel> streams_;         ///< likewise
+    Control control_;
+};
+
+} // namespace
+
+void receive_disks(std::span<TargetDisk> disks, Peers& peers, const ReceiveOptions& options,
+                   const ProgressSink& progress, std::stop_token stop) {
+    const Hello hello{.program = options.program,
+                      .role = Role::target,
+                      .streams = streams_for(options.streams),
+                      .features = {"zstd"}};
+    Taking(disks, peers, options, progress, peers.open_control(hello, stop)).take(stop);
+}
+
+CopyReport receive_disk(Peers& peers, const ReceiveOptions& options, Destination& destination,
+                        const ProgressSink& progress, std::stop_token stop) {
+    TargetDisk only{.destination = &destination};
+    receive_disks(std::span(&only, 1), peers, options, progress, std::move(stop));
+    return std::move(*only.report);
 }
 
 } // namespace coldspare::clone

@@ -8,9 +8,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace coldspare::clone {
@@ -63,11 +65,29 @@ struct ReceiveOptions {
     EpochLength epoch;
 };
 
-/// Receives one disk. When it returns, all bytes were flushed without an error, the root is the
-/// source's, and the manifest is in place. Blocks. Throws Error, with status 3 if the connection
-/// was lost: the next session goes on where this one was.
+/// A disk that is wanted, and what has become of it.
+struct TargetDisk {
+    /// Its name on the source or the end of it, its serial number or its WWN; empty: the only one.
+    std::string wanted;
+    Destination* destination = nullptr; ///< not owned
+    std::optional<CopyReport> report;   ///< when it was received
+};
+
+/// Receives, one after the other, those of these disks that have no report yet. A disk's report
+/// means that all its bytes were flushed without an error, the root is the source's, and the
+/// manifest is in place. Nothing is written before every disk was found and every destination was
+/// opened. Blocks. Throws Error, with status 3 if the connection was lost: the next session goes on
+/// where this one was.
+void receive_disks(std::span<TargetDisk> disks, Peers& peers, const ReceiveOptions& options,
+                   const ProgressSink& progress, std::stop_token stop);
+
+/// The same with the only disk of a source.
 [[nodiscard]] CopyReport receive_disk(Peers& peers, const ReceiveOptions& options,
                                       Destination& destination, const ProgressSink& progress,
                                       std::stop_token stop);
+
+/// Which of the source's disks is meant (TargetDisk::wanted). A pure function. Throws Error (usage)
+/// if none is, or more than one.
+[[nodiscard]] std::size_t find_wanted(std::string_view wanted, std::span<const DiskFacts> offered);
 
 } // namespace coldspare::clone

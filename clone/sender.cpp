@@ -32,9 +32,10 @@ Error out_of_turn(const Message& message, std::string_view when) {
 /// A session as the control thread sees it.
 class Sending {
 public:
-    Sending(SourceSession& session, Control& control, std::vector<Channel>& streams,
-            const ProgressSink& progress)
-        : session_(session), control_(control), streams_(streams), progress_(progress) {}
+    Sending(SourceSession& session, Control& control, std::vector<Channel>& streams, unsigned disk,
+            std::string_view name, const ProgressSink& progress)
+        : session_(session), control_(control), streams_(streams), disk_(disk), name_(name),
+          progress_(progress) {}
 
     void copy(std::stop_token stop) {
         std::vector<Worker> workers;
@@ -64,8 +65,8 @@ public:
     /// the target says that all is durable.
     Sha256 conclude(const std::stop_token& stop) {
         const Sha256 root = root_of(session_.plan.geometry, session_.leaves);
-        control_.send(FrameType::end, encode(RootMessage{hex(root), session_.counters.blocks_sent}),
-                      stop);
+        control_.send(FrameType::end,
+                      encode(RootMessage{hex(root), session_.counters.blocks_sent, disk_}), stop);
         for (;;) {
             const std::optional<Message> message = control_.turn(stop);
             tell_progress("target");
@@ -79,7 +80,8 @@ public:
             if (message->type != FrameType::done) {
                 throw out_of_turn(*message, "where DONE was due");
             }
-            if (const RootMessage done = parse_root(message->payload); done.root != hex(root)) {
+            if (const RootMessage done = parse_root(message->payload);
+                done.root != hex(root) || done.disk != disk_) {
                 throw Error(fmt::format("the roots differ: {} here, {} on the target", hex(root),
                                         done.root),
                             "the copy is not good: clone again");
@@ -118,12 +120,14 @@ private:
     /// What counts is what the target has on its medium.
     void tell_progress(std::string_view limit) {
         const std::uint64_t size = session_.plan.geometry.size;
-        progress_({std::min(durable_, size), size, limit});
+        progress_({std::min(durable_, size), size, limit, name_});
     }
 
     SourceSession& session_;
     Control& control_;
     std::vector<Channel>& streams_;
+    unsigned disk_;
+    std::string_view name_;
     const ProgressSink& progress_;
     std::uint64_t durable_ = 0;
 };
@@ -137,56 +141,114 @@ unsigned streams_for(unsigned asked) {
     return std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
 }
 
-CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
-                     const ProgressSink& progress, std::stop_token stop) {
+namespace {
+
+/// A meeting with a target, from HELLO to the last DONE.
+class Serving {
+public:
+    Serving(std::span<SourceDisk> disks, Peers& peers, const SendOptions& options,
+            const ProgressSink& progress, Peers::Control opened)
+        : disks_(disks), peers_(peers), options_(options), progress_(progress),
+          agreement_(opened.agreement),
+          control_(std::move(opened.channel), Role::source, opened.agreement.streams, idle_) {}
+
+    void serve(const std::stop_token& stop) {
+        try {
+            for (const SourceDisk& each : disks_) {
+                control_.send(FrameType::disk,
+                              encode(DiskMessage{each.disk->facts(), options_.block_size,
+                                                 &each == &disks_.back()}),
+                              stop);
+            }
+            while (serve_next(stop)) {
+            }
+        } catch (const Error& error) {
+            control_.give_up(error, streams_, stop);
+        } catch (const std::exception& error) {
+            control_.give_up(Error(fmt::format("unexpected: {}", error.what())), streams_, stop);
+        }
+    }
+
+private:
+    /// One PLAN. Returns whether another one follows.
+    bool serve_next(const std::stop_token& stop) {
+        const PlanMessage plan = parse_plan(control_.expect(FrameType::plan, stop));
+        if (plan.streams > agreement_.streams) {
+            throw Error(fmt::format("the target plans {} streams, {} were agreed on", plan.streams,
+                                    agreement_.streams));
+        }
+        if (plan.disk >= disks_.size()) {
+            throw Error(
+                fmt::format("the target plans disk {}, there are {}", plan.disk, disks_.size()));
+        }
+        SourceDisk& served = disks_[plan.disk];
+        Disk& disk = *served.disk;
+        served.begun = true;
+        begin_disk();
+        std::vector<Range> free;
+        if (options_.find_free) {
+            keep_alive_while(
+                control_,
+                [&](std::stop_token inner) { free = options_.find_free(disk.facts(), inner); },
+                stop);
+        }
+        session_.emplace(disk, SourcePlan{.geometry = {disk.facts().size, options_.block_size},
+                                          .compression = agreement_.zstd
+                                                             ? options_.compression
+                                                             : Compression{Compression::Mode::none},
+                                          .on_read_error = options_.on_read_error,
+                                          .free = std::move(free),
+                                          .limit = options_.limit,
+                                          .streams = plan.streams,
+                                          .told = plan.mode != CopyMode::full});
+        control_.count(session_->counters);
+        control_.send(FrameType::ready, {}, stop);
+        open_streams(peers_, plan, Role::source, control_, streams_, stop);
+        const std::string_view name = disks_.size() > 1 ? disk.facts().name : std::string_view();
+        Sending sending(*session_, control_, streams_, plan.disk, name, progress_);
+        sending.copy(stop);
+        const Sha256 root = sending.conclude(stop);
+        served.report = control_.report(session_->plan.geometry, root, streams_);
+        served.report->unreadable = session_->unreadable();
+        served.report->resumed = plan.mode == CopyMode::resume;
+        served.report->reclone = plan.mode == CopyMode::delta;
+        return plan.more;
+    }
+
+    void begin_disk() {
+        control_.begin_disk(idle_);
+        streams_.clear();
+        session_.reset();
+    }
+
+    std::span<SourceDisk> disks_;
+    Peers& peers_;
+    const SendOptions& options_;
+    const ProgressSink& progress_;
+    Agreement agreement_;
+    Counters idle_;
+    std::optional<SourceSession> session_; ///< of the disk that is under way
+    std::vector<Channel> streams_;         ///< likewise
+    Control control_;
+};
+
+} // namespace
+
+void send_disks(std::span<SourceDisk> disks, Peers& peers, const SendOptions& options,
+                const ProgressSink& progress, std::stop_token stop) {
     Hello hello{
         .program = options.program, .role = Role::source, .streams = streams_for(options.streams)};
     if (options.compression.mode != Compression::Mode::none) {
         hello.features = {"zstd"};
     }
-    Peers::Control opened = peers.open_control(hello, stop);
-    const Counters idle;
-    Control control(std::move(opened.channel), Role::source, opened.agreement.streams, idle);
-    std::optional<SourceSession> session;
-    std::vector<Channel> streams;
-    try {
-        control.send(FrameType::disk, encode(DiskMessage{disk.facts(), options.block_size, true}),
-                     stop);
-        const PlanMessage plan = parse_plan(control.expect(FrameType::plan, stop));
-        if (plan.streams > opened.agreement.streams) {
-            throw Error(fmt::format("the target plans {} streams, {} were agreed on", plan.streams,
-                                    opened.agreement.streams));
-        }
-        std::vector<Range> free;
-        if (options.find_free) {
-            keep_alive_while(
-                control, [&](std::stop_token inner) { free = options.find_free(inner); }, stop);
-        }
-        session.emplace(disk, SourcePlan{.geometry = {disk.facts().size, options.block_size},
-                                         .compression = opened.agreement.zstd
-                                                            ? options.compression
-                                                            : Compression{Compression::Mode::none},
-                                         .on_read_error = options.on_read_error,
-                                         .free = std::move(free),
-                                         .limit = options.limit,
-                                         .streams = plan.streams,
-                                         .told = plan.mode != CopyMode::full});
-        control.count(session->counters);
-        control.send(FrameType::ready, {}, stop);
-        open_streams(peers, plan, Role::source, control, streams, stop);
-        Sending sending(*session, control, streams, progress);
-        sending.copy(stop);
-        const Sha256 root = sending.conclude(stop);
-        CopyReport report = control.report(session->plan.geometry, root, streams);
-        report.unreadable = session->unreadable();
-        report.resumed = plan.mode == CopyMode::resume;
-        report.reclone = plan.mode == CopyMode::delta;
-        return report;
-    } catch (const Error& error) {
-        control.give_up(error, streams, stop);
-    } catch (const std::exception& error) {
-        control.give_up(Error(fmt::format("unexpected: {}", error.what())), streams, stop);
-    }
+    Serving(disks, peers, options, progress, peers.open_control(hello, stop)).serve(stop);
+}
+
+CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
+                     const ProgressSink& progress, std::stop_token stop) {
+    SourceDisk only{.disk = &disk};
+    send_disks(std::span(&only, 1), peers, options, progress, std::move(stop));
+    return std::move(*only.report);
 }
 
 } // namespace coldspare::clone

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 
@@ -20,13 +21,27 @@ struct SendOptions {
     OnReadError on_read_error = OnReadError::skip;
     RateLimit limit;
     /// Asked in each session when the peer is there, because the answer is of its moment: what need
-    /// not be read and is zeros on the target; sorted and disjoint. Empty function: nothing.
-    std::function<std::vector<Range>(std::stop_token)> find_free;
+    /// not be read of the disk and is zeros on the target; sorted and disjoint. Empty function:
+    /// nothing.
+    std::function<std::vector<Range>(const DiskFacts&, std::stop_token)> find_free;
 };
 
-/// Serves `disk` to a target, and returns when that one has said that everything is durable and the
-/// roots are equal. Blocks. Throws Error; with the peer's own reason where it gave one; with status
-/// 3 if the connection was lost: the next session with the same target goes on where this one was.
+/// A disk that is served, and what has become of it.
+struct SourceDisk {
+    Disk* disk = nullptr;             ///< not owned
+    bool begun = false;               ///< the target has chosen it
+    std::optional<CopyReport> report; ///< when it was copied
+};
+
+/// Serves these disks, at most most_disks, to a target, which chooses some and copies them one
+/// after the other. Returns when it wants no more; each that it has said is durable, with equal
+/// roots, has its report. Blocks. Throws Error; with the peer's own reason where it gave one; with
+/// status 3 if the connection was lost: the next session with the same disks goes on where this one
+/// was.
+void send_disks(std::span<SourceDisk> disks, Peers& peers, const SendOptions& options,
+                const ProgressSink& progress, std::stop_token stop);
+
+/// The same with one disk, which must be copied.
 [[nodiscard]] CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
                                    const ProgressSink& progress, std::stop_token stop);
 

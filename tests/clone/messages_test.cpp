@@ -128,16 +128,21 @@ TEST_CASE("a DISK comes back as it was sent") {
 }
 
 TEST_CASE("PLAN and PROGRESS and roots come back as they were sent") {
-    const PlanMessage plan = parse_plan(encode(PlanMessage{session_id, 16}));
+    const PlanMessage plan =
+        parse_plan(encode(PlanMessage{session_id, 16, CopyMode::delta, 63, true}));
     CHECK(plan.session == session_id);
     CHECK(plan.streams == 16);
+    CHECK(plan.mode == CopyMode::delta);
+    CHECK(plan.disk == 63);
+    CHECK(plan.more);
     const ProgressMessage progress = parse_progress(encode(ProgressMessage{UINT64_MAX, 2, 3}));
     CHECK(progress.bytes_done == UINT64_MAX);
     CHECK(progress.io_ns == 2);
     CHECK(progress.net_ns == 3);
-    const RootMessage root = parse_root(encode(RootMessage{root_text, 5}));
+    const RootMessage root = parse_root(encode(RootMessage{root_text, 5, 3}));
     CHECK(root.root == root_text);
     CHECK(root.blocks_sent == 5);
+    CHECK(root.disk == 3);
 }
 
 TEST_CASE("the DONE of the protocol page has no number of blocks and is understood") {
@@ -264,14 +269,13 @@ TEST_CASE("each value beyond its limit is refused with the limit") {
         {"DISK: 'kind' is neither block nor file", with(disk, "kind", "tape"), all[2].parse},
         {"DISK: 'origins' is not a list of up to 256",
          with(disk, "origins", std::vector<std::string>(257, "x")), all[2].parse},
-        {"DISK: this version copies one disk in a session", with(disk, "last", false),
-         all[2].parse},
         {"PLAN: no streams", with(plan, "streams", 0), all[3].parse},
         {"PLAN: 'streams' is not a number up to 16", with(plan, "streams", 17), all[3].parse},
-        {"PLAN: this version copies one disk in a session", with(plan, "disks", json::array()),
+        {"PLAN: disks are copied one after the other", with(plan, "disks", json::array()),
          all[3].parse},
-        {"PLAN: the first disk has number 0",
-         with(plan, "disks", disks({{"disk", 1}, {"mode", "full"}})), all[3].parse},
+        {"PLAN: 'disk' is not a number up to 63",
+         with(plan, "disks", disks({{"disk", 64}, {"mode", "full"}})), all[3].parse},
+        {"PLAN: 'more' is neither true nor false", with(plan, "more", 1), all[3].parse},
         {"PLAN: mode 'other' is not known",
          with(plan, "disks", disks({{"disk", 0}, {"mode", "other"}})), all[3].parse},
         {"END or DONE: 'root' is not 64 hexadecimal digits",

@@ -70,7 +70,7 @@ inline CopyReport run_source(MemoryDisk& disk, Peers& peers, const SessionOption
          .on_read_error = options.on_read_error,
          .limit = options.limit,
          .find_free =
-             [&](std::stop_token) {
+             [&](const DiskFacts&, std::stop_token) {
                  if (options.before_free) {
                      options.before_free();
                  }
