@@ -64,6 +64,10 @@ public:
         app.add_flag("--erase", erase_, "overwrite a device, or a file that exists");
         app.add_flag("--full", full_,
                      "copy everything, whatever an earlier run has left on the target");
+        app.add_flag("--trust-manifest", trust_,
+                     "do not read an earlier clone that nobody has written to since; whole blocks "
+                     "travel then")
+            ->excludes("--full");
         app.add_option("--keep", keep_,
                        "leave the earlier clones of an image as they are, this many of them, and "
                        "make a new generation")
@@ -115,7 +119,9 @@ private:
         place.copy = std::make_unique<clone::Target>(clone::TargetRequest{
             .path = place.path,
             .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
-            .earlier = full_ ? clone::Earlier::ignore : clone::Earlier::go_on,
+            .earlier = full_    ? clone::Earlier::ignore
+                       : trust_ ? clone::Earlier::trust
+                                : clone::Earlier::go_on,
             .direct = parse_direct(direct_),
             .state_dir = link_.state_dir(),
             .notice = note,
@@ -228,6 +234,7 @@ private:
     bool rollback_ = false;
     bool erase_ = false;
     bool full_ = false;
+    bool trust_ = false;
     bool verify_ = false;
 };
 

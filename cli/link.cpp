@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <unistd.h>
@@ -186,6 +187,15 @@ void LinkOptions::run_sessions(
     }
 }
 
+namespace {
+
+/// Against the last full copy; 0 if that is not known, or was faster.
+double saved_seconds(const clone::CopyReport& report) {
+    return std::max(0.0, static_cast<double>(report.full_copy_ms) / 1000 - report.seconds);
+}
+
+} // namespace
+
 nlohmann::json to_json(const clone::CopyReport& report) {
     nlohmann::json unreadable = nlohmann::json::array();
     for (const clone::Range& range : report.unreadable) {
@@ -204,6 +214,8 @@ nlohmann::json to_json(const clone::CopyReport& report) {
             {"unreadable", unreadable},
             {"resumed", report.resumed},
             {"reclone", report.reclone},
+            {"trusted", report.trusted},
+            {"saved_seconds", saved_seconds(report)},
             {"verified", report.verified}};
 }
 
@@ -244,6 +256,10 @@ void print_report(Output& output, const clone::CopyReport& report) {
     }
     output.line(fmt::format("{}{} sent as {} on the wire", parts, format_bytes(report.bytes_sent),
                             format_bytes(report.bytes_wire)));
+    if (const double saved = saved_seconds(report); saved > 0) {
+        output.line(fmt::format("{:.1f} s saved: a full copy took {:.1f} s", saved,
+                                static_cast<double>(report.full_copy_ms) / 1000));
+    }
     const std::uint64_t whole = geometry.size / geometry.block_size;
     const unsigned part = geometry.size % geometry.block_size != 0 ? 1 : 0;
     output.line(fmt::format("{}+{} records in", whole, part));

@@ -50,6 +50,11 @@ public:
     [[nodiscard]] CopyReport report(const Geometry& geometry, const Sha256& root,
                                     const std::vector<Channel>& streams) const;
 
+    /// Since the disk was begun.
+    [[nodiscard]] std::uint64_t milliseconds() const {
+        return static_cast<std::uint64_t>(Seconds(Clock::now() - started_).count() * 1000);
+    }
+
     /// Bytes of disk that the peer has done.
     [[nodiscard]] std::uint64_t peer_done() const { return theirs_.bytes_done; }
 

@@ -7,6 +7,7 @@
 #include "clone/copy_file.hpp"
 #include "clone/file_identity.hpp"
 #include "clone/manifest.hpp"
+#include "clone/seal.hpp"
 
 #include <fmt/format.h>
 
@@ -261,6 +262,15 @@ Generations::Next Generations::seed(unsigned keep, std::stop_token stop) {
     if (!manifest) {
         return {path, Seed::none};
     }
+    // What is proved of the file that it starts as is proved of the new one.
+    const auto starts_as = [&path](Manifest earlier, bool untouched) {
+        const FileIdentity identity = identity_of(path);
+        earlier.target_inode = identity.inode;
+        earlier.target_born = identity.born;
+        earlier.seal = untouched ? seal_of(path) : std::string();
+        write_manifest(manifest_path(path, {}), earlier);
+    };
+    const bool untouched = seal_of(source) == manifest->seal;
     Next next{path, Seed::reflink};
     if (!reflink_file(source, path)) {
         std::vector<Generation> spare = earlier();
@@ -269,7 +279,13 @@ Generations::Next Generations::seed(unsigned keep, std::stop_token stop) {
         std::erase_if(spare,
                       [this](const Generation& generation) { return is_pinned(generation.path); });
         if (!spare.empty()) {
-            recycle(spare.front().path, path);
+            const fs::path& oldest = spare.front().path;
+            const std::optional<Manifest> its = read_manifest(manifest_path(oldest, {}));
+            const bool as_it_was = its && seal_of(oldest) == its->seal;
+            recycle(oldest, path);
+            if (its) {
+                starts_as(*its, as_it_was);
+            }
             return {path, Seed::recycled};
         }
         notice_(fmt::format("copying '{}' ({}), so that it stays as it is", source.string(),
@@ -277,10 +293,7 @@ Generations::Next Generations::seed(unsigned keep, std::stop_token stop) {
         copy_sparse_file(source, path, stop);
         next.seed = Seed::copied;
     }
-    const FileIdentity identity = identity_of(path);
-    manifest->target_inode = identity.inode;
-    manifest->target_born = identity.born;
-    write_manifest(manifest_path(path, {}), *manifest);
+    starts_as(std::move(*manifest), untouched && seal_of(source) == manifest->seal);
     return next;
 }
 

@@ -98,7 +98,11 @@ json describe(const Manifest& manifest) {
               {"serial", manifest.source_serial},
               {"wwn", manifest.source_wwn},
               {"logical_sector", manifest.logical_sector}}},
-            {"target", {{"inode", manifest.target_inode}, {"born", manifest.target_born}}},
+            {"target",
+             {{"inode", manifest.target_inode},
+              {"born", manifest.target_born},
+              {"seal", manifest.seal}}},
+            {"full_copy_ms", manifest.full_copy_ms},
             {"unreadable", ranges_to_json(manifest.unreadable)}};
 }
 
@@ -130,6 +134,12 @@ Manifest read_description(std::string_view text) {
         }
         manifest.target_inode = number_of(*target, "inode", UINT64_MAX);
         manifest.target_born = number_of(*target, "born", UINT64_MAX);
+        if (target->contains("seal")) {
+            manifest.seal = text_of(*target, "seal");
+        }
+    }
+    if (object.contains("full_copy_ms")) {
+        manifest.full_copy_ms = number_of(object, "full_copy_ms", UINT64_MAX);
     }
     manifest.unreadable = ranges_from_json(object, "unreadable", manifest.geometry.size);
     const std::optional<std::string> root = from_hex(text_of(object, "root"));

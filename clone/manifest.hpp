@@ -28,6 +28,8 @@ struct Manifest {
     std::uint32_t logical_sector = 0; ///< the source's; 0 if unknown
     std::uint64_t target_inode = 0;   ///< of an image file; 0 for a device, or if not known
     std::uint64_t target_born = 0;    ///< likewise, ns since 1970
+    std::string seal;                 ///< seal_of() the target when it was finished
+    std::uint64_t full_copy_ms = 0;   ///< what the last full copy took; 0: nobody knows
     std::vector<Range> unreadable;    ///< what the source could not read; at most 1000 are kept
     std::vector<Leaf> leaves;
 };

@@ -86,9 +86,11 @@ struct CopyReport {
     std::uint64_t blocks_sent = 0;   ///< that travelled, whole or in parts
     std::vector<Range> unreadable;   ///< what the source could not read; zeros on the target
     double seconds = 0;
-    bool resumed = false;  ///< an interrupted run was finished
-    bool reclone = false;  ///< the target held an earlier clone: only what differs travelled
-    bool verified = false; ///< target: the medium was read back and is right
+    bool resumed = false; ///< an interrupted run was finished
+    bool reclone = false; ///< the target held an earlier clone: only what differs travelled
+    bool trusted = false; ///< target: what the earlier clone had was proved, and not read
+    std::uint64_t full_copy_ms = 0; ///< target: what a full copy took; 0: nobody knows
+    bool verified = false;          ///< target: the medium was read back and is right
 };
 
 } // namespace coldspare::clone

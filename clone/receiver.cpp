@@ -94,7 +94,8 @@ public:
           epochs_(session, destination, control, options.epoch) {}
 
     /// Runs the workers until every stream has ended and END has come, whose payload is returned.
-    RootMessage copy(const std::vector<Range>* worth_reading, std::stop_token stop) {
+    RootMessage copy(const Destination::Opened& target, std::stop_token stop) {
+        const bool tells = target.mode != CopyMode::full;
         std::vector<Worker> workers;
         session_.running = static_cast<unsigned>(streams_.size());
         for (Channel& stream : streams_) {
@@ -103,15 +104,20 @@ public:
             });
         }
         workers.emplace_back([this](std::stop_token inner) { epochs_.keep(inner); });
-        if (worth_reading != nullptr) {
+        if (tells) {
             session_.told_until = 0;
-            if (has_parts(session_.geometry)) {
+            const bool proved = !target.proved.empty();
+            if (has_parts(session_.geometry) && !proved) {
                 session_.parts.emplace(session_.geometry, remembered);
             }
             ++session_.running; // Its messages need the control thread's turns, to the last.
-            workers.emplace_back([this, worth_reading](std::stop_token inner) {
-                const std::unique_ptr<Disk> medium = destination_.open_medium();
-                tell_what_is_there(*medium, *worth_reading, session_, control_, inner);
+            workers.emplace_back([this, &target, proved](std::stop_token inner) {
+                if (proved) {
+                    tell_what_is_proved(target.proved, session_, control_, inner);
+                } else {
+                    const std::unique_ptr<Disk> medium = destination_.open_medium();
+                    tell_what_is_there(*medium, target.worth_reading, session_, control_, inner);
+                }
                 --session_.running;
             });
         }
@@ -119,7 +125,7 @@ public:
         workers.emplace_back([&](std::stop_token inner) {
             while (session_.running > 0 || !end) {
                 if (const std::optional<Message> message = control_.turn(inner)) {
-                    if (message->type == FrameType::credit && worth_reading != nullptr) {
+                    if (message->type == FrameType::credit && tells) {
                         session_.credit = parse_credit(message->payload).until;
                     } else if (message->type == FrameType::end && !end) {
                         end = parse_root(message->payload);
@@ -326,8 +332,7 @@ private:
         const bool several = more || due_.size() > 1;
         Receiving receiving(*session_, destination, control_, streams_, options_,
                             several ? source.name : std::string_view(), progress_);
-        const RootMessage end = receiving.copy(
-            due.target.mode == CopyMode::full ? nullptr : &due.target.worth_reading, stop);
+        const RootMessage end = receiving.copy(due.target, stop);
         const Sha256 root = receiving.check_root(end);
         const std::vector<Range> unreadable = session_->unreadable();
         bool kept = false;
@@ -336,7 +341,11 @@ private:
                 control_,
                 [&](std::stop_token inner) {
                     receiving.make_sure(inner);
-                    destination.keep(make_manifest(*session_, root, source, options_.program));
+                    Manifest manifest = make_manifest(*session_, root, source, options_.program);
+                    manifest.full_copy_ms = due.target.mode == CopyMode::full
+                                                ? control_.milliseconds()
+                                                : due.target.full_copy_ms;
+                    destination.keep(std::move(manifest));
                     kept = true;
                 },
                 stop);
@@ -352,6 +361,8 @@ private:
         report.unreadable = unreadable;
         report.resumed = due.target.mode == CopyMode::resume;
         report.reclone = due.target.mode == CopyMode::delta;
+        report.trusted = !due.target.proved.empty();
+        report.full_copy_ms = due.target.full_copy_ms;
         report.verified = options_.read_back == ReadBack::yes;
         due.disk->report = std::move(report);
         control_.begin_disk(idle_);

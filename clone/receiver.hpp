@@ -30,6 +30,9 @@ public:
         /// Whole blocks that may be there already, unless the mode is full: sorted and disjoint.
         /// They are read and compared, never believed.
         std::vector<Range> worth_reading;
+        /// Proved to be the hashes of all that is there: then nothing of it is read. Mode delta.
+        std::vector<Leaf> proved{};
+        std::uint64_t full_copy_ms = 0; ///< Manifest::full_copy_ms of an earlier clone
     };
     /// The source has told what it has, and nothing is planned: decides whether the target may be
     /// written. An Error (a refusal) goes to both sides.

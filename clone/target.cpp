@@ -6,6 +6,7 @@
 #include "clone/file_identity.hpp"
 #include "clone/manifest.hpp"
 #include "clone/map_file.hpp"
+#include "clone/seal.hpp"
 #include "clone/sysfs.hpp"
 
 #include <fmt/format.h>
@@ -152,25 +153,20 @@ std::optional<JournalContent> Target::find_journal() const {
     return std::nullopt;
 }
 
-std::optional<JournalHead> Target::find_clone() const {
+std::optional<Manifest> Target::find_clone() const {
     try {
-        const std::optional<Manifest> clone = read_manifest(manifest());
+        std::optional<Manifest> clone = read_manifest(manifest());
         if (clone) {
-            return JournalHead{.geometry = clone->geometry,
-                               .source_name = clone->source_name,
-                               .source_model = clone->source_model,
-                               .source_serial = clone->source_serial,
-                               .source_wwn = clone->source_wwn,
-                               .target_inode = clone->target_inode,
-                               .target_born = clone->target_born};
+            clone->leaves = {};
         }
+        return clone;
     } catch (const Error&) {
         // Damaged: it vouches for nothing, and the target is like any other.
     }
     return std::nullopt;
 }
 
-bool Target::is_our_file(const std::optional<JournalHead>& clone) const {
+bool Target::is_our_file(const std::optional<Manifest>& clone) const {
     if (!clone || clone->target_inode == 0) {
         return false;
     }
@@ -227,6 +223,16 @@ bool lies_in_memory(const fs::path& path) {
 
 namespace {
 
+JournalHead head_of(const Manifest& clone) {
+    return {.geometry = clone.geometry,
+            .source_name = clone.source_name,
+            .source_model = clone.source_model,
+            .source_serial = clone.source_serial,
+            .source_wwn = clone.source_wwn,
+            .target_inode = clone.target_inode,
+            .target_born = clone.target_born};
+}
+
 /// Whether `head` is of a copy of the same disk. Where a disk has no number of its own, its name
 /// counts.
 bool same_source(const JournalHead& one, const JournalHead& other) {
@@ -266,8 +272,15 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     if (renewed_) {
         opened.mode = CopyMode::delta;
         opened.worth_reading = {{0, geometry.size}};
-        request_.notice("it holds an earlier clone of it: both sides read their disks, and only "
-                        "what differs travels");
+        opened.full_copy_ms = full_copy_ms_;
+        if (request_.earlier == Earlier::trust) {
+            opened.proved = prove(*opened.disk, geometry);
+        }
+        request_.notice(opened.proved.empty()
+                            ? "it holds an earlier clone of it: both sides read their disks, and "
+                              "only what differs travels"
+                            : "it holds an earlier clone of it, to which nobody has written since: "
+                              "only the source reads its disk, and what differs travels");
     } else if (resumed_ && !resumed_->durable.empty()) {
         opened.mode = CopyMode::resume;
         opened.worth_reading = resumed_->durable;
@@ -283,18 +296,42 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     return opened;
 }
 
+std::vector<Leaf> Target::prove(Disk& disk, const Geometry& geometry) const {
+    const auto doubt = [this](std::string_view reason) {
+        request_.notice(fmt::format("the manifest is not trusted: {}", reason));
+        return std::vector<Leaf>();
+    };
+    disk.flush(); // What somebody wrote through the page cache counts now.
+    const std::string seal = seal_of(request_.path);
+    if (seal.empty()) {
+        return doubt("nothing proves that nobody has written to this target");
+    }
+    std::optional<Manifest> clone = read_manifest(manifest()); // find_clone() could read it.
+    if (!clone || clone->seal != seal) {
+        return doubt("somebody has written to the target since, or this machine was started again");
+    }
+    if (clone->geometry != geometry) {
+        return doubt("the clone was made in blocks of another size");
+    }
+    if (const std::unique_ptr<Disk> medium = open_for_verify(request_.path);
+        !samples_match(*medium, geometry, clone->leaves)) {
+        return doubt("a block is not what the manifest says");
+    }
+    return std::move(clone->leaves);
+}
+
 void Target::find_earlier() {
     resumed_ = find_journal();
-    const std::optional<JournalHead> clone = resumed_ ? std::nullopt : find_clone();
-    const JournalHead* earlier = resumed_ ? &resumed_->head : clone ? &*clone : nullptr;
-    if (earlier == nullptr) {
+    const std::optional<Manifest> clone = resumed_ ? std::nullopt : find_clone();
+    if (!resumed_ && !clone) {
         return;
     }
-    const bool of_this_source = same_source(*earlier, *head_);
+    const JournalHead earlier = resumed_ ? resumed_->head : head_of(*clone);
+    full_copy_ms_ = clone ? clone->full_copy_ms : 0;
+    const bool of_this_source = same_source(earlier, *head_);
     if (!of_this_source && request_.existing == Existing::refuse) {
         throw refusal(fmt::format("overwrite '{}': it is {} of '{}'", request_.path.string(),
-                                  resumed_ ? "an unfinished copy" : "a clone",
-                                  earlier->source_name),
+                                  resumed_ ? "an unfinished copy" : "a clone", earlier.source_name),
                       "check that it is the right one, then say --erase");
     }
     const bool ignored = request_.earlier == Earlier::ignore && !recorded_;
@@ -339,6 +376,7 @@ void Target::keep(Manifest manifest_of_copy) {
     const JournalHead here = head_for({}, manifest_of_copy.geometry);
     manifest_of_copy.target_inode = here.target_inode;
     manifest_of_copy.target_born = here.target_born;
+    manifest_of_copy.seal = seal_of(request_.path);
     write_manifest(manifest(), manifest_of_copy);
     remove_file_durably(journal_path(request_.path, request_.state_dir));
     journal_.reset();

@@ -15,7 +15,11 @@ namespace coldspare::clone {
 enum class Existing { refuse, erase };
 
 /// What to do with what an earlier run has left on the target, finished or not.
-enum class Earlier { go_on, ignore };
+enum class Earlier {
+    go_on,
+    ignore,
+    trust, ///< go_on, and the manifest of a clone is believed where nothing speaks against it
+};
 
 struct TargetRequest {
     std::filesystem::path path;
@@ -80,19 +84,23 @@ private:
 
     /// The journal of an interrupted run whose target this is.
     [[nodiscard]] std::optional<JournalContent> find_journal() const;
-    /// What the manifest says of the clone, if it is readable: nothing of it is believed.
-    [[nodiscard]] std::optional<JournalHead> find_clone() const;
+    /// What the manifest says of the clone but its leaves, if it is readable: nothing is believed.
+    [[nodiscard]] std::optional<Manifest> find_clone() const;
     /// Whether the file is the very one that was written then.
-    [[nodiscard]] bool is_our_file(const std::optional<JournalHead>& clone) const;
+    [[nodiscard]] bool is_our_file(const std::optional<Manifest>& clone) const;
     /// What an earlier run has left, for open(). Throws Error (a refusal).
     void find_earlier();
     [[nodiscard]] JournalHead head_for(const DiskFacts& source, const Geometry& geometry) const;
     void check_still_there() const;
+    /// The leaves of the clone that is renewed, if it is proved that nobody has written to it
+    /// since.
+    [[nodiscard]] std::vector<Leaf> prove(Disk& disk, const Geometry& geometry) const;
 
     TargetRequest request_;
     std::optional<JournalHead> head_;       ///< of this session
     std::optional<JournalContent> resumed_; ///< the journal to go on with
     bool renewed_ = false;                  ///< a clone is compared with its source, and renewed
+    std::uint64_t full_copy_ms_ = 0;        ///< of that clone
     std::optional<Journal> journal_;
     bool checked_ = false;
     std::optional<Stamp> seen_; ///< by check(); nothing: there was no such file
