@@ -9,6 +9,10 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <chrono>
+#include <fcntl.h>
+#include <thread>
+
 namespace coldspare::clone {
 
 namespace fs = std::filesystem;
@@ -113,6 +117,39 @@ TEST_CASE("--full compares nothing") {
     const Destination::Opened opened = target.open(source_facts(), geometry);
     CHECK(opened.mode == CopyMode::full);
     CHECK(opened.worth_reading.empty());
+}
+
+TEST_CASE("a manifest is trusted if nobody has written to its target since") {
+    const Clone clone;
+    std::string told;
+    TargetRequest request = clone.request(Existing::refuse, Earlier::trust);
+    request.notice = [&](std::string_view text) { told += text; };
+    std::string reason;
+    SUBCASE("nobody has") {}
+    SUBCASE("somebody has") {
+        const Fd fd = open_file(clone.path, O_RDWR);
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        write_at(fd.get(), 5, as_byte_span(std::string(1, '\0')));
+        reason = "somebody has written to the target since, or this machine was started again";
+    }
+    SUBCASE("blocks have another size") {
+        Target target(request);
+        CHECK(target.open(source_facts(), {geometry.size, 8192}).proved.empty());
+        CHECK(told.find("blocks of another size") != std::string::npos);
+        return;
+    }
+    Target target(request);
+    const Destination::Opened opened = target.open(source_facts(), geometry);
+    CHECK(opened.mode == CopyMode::delta);
+    CHECK(opened.worth_reading == whole);
+    CHECK(opened.proved.size() == (reason.empty() ? 2 : 0));
+    CHECK((told.find("not trusted: " + reason) != std::string::npos) == !reason.empty());
+}
+
+TEST_CASE("a manifest is not trusted unless that is asked for") {
+    const Clone clone;
+    Target target(clone.request());
+    CHECK(target.open(source_facts(), geometry).proved.empty());
 }
 
 TEST_CASE("a manifest beside another file gives no leave to overwrite that") {

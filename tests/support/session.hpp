@@ -30,6 +30,7 @@ struct SessionOptions {
     std::vector<Range> free;          ///< of the source
     std::vector<Range> durable;       ///< what an earlier run has left on the target
     CopyMode mode = CopyMode::resume; ///< if something is durable
+    std::vector<Leaf> proved;         ///< of the target, with mode delta
     EpochLength epoch;
     RateLimit limit;
     Faults source_faults;
@@ -92,7 +93,8 @@ public:
         outcome_.earlier = options_.durable;
         return {.disk = std::make_unique<FaultyDisk>(disk_, options_.target_faults),
                 .mode = options_.durable.empty() ? CopyMode::full : options_.mode,
-                .worth_reading = options_.durable};
+                .worth_reading = options_.durable,
+                .proved = options_.proved};
     }
     void begin() override {}
     void record(std::span<const Range> durable) override {
