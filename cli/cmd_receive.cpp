@@ -1,4 +1,5 @@
 #include "base/text.hpp"
+#include "cli/ask.hpp"
 #include "cli/command.hpp"
 #include "cli/link.hpp"
 #include "cli/program.hpp"
@@ -11,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 namespace coldspare::cli {
@@ -37,6 +39,7 @@ public:
                               .earlier = full_ ? clone::Earlier::ignore : clone::Earlier::go_on,
                               .direct = parse_direct(direct_),
                               .state_dir = link_.state_dir(),
+                              .ask = overwrite_question(output, stop),
                               .notice = [&output](std::string_view text) { output.note(text); }});
         target.check();
         if (const std::string overlay = target_ + ".fixup.qcow2";
@@ -65,6 +68,9 @@ public:
         nlohmann::json fields = to_json(report);
         fields["target"] = target_;
         fields["manifest"] = target.manifest().string();
+        if (target.saved()) {
+            fields["saved"] = target.saved()->description.string();
+        }
         if (!report.unreadable.empty()) {
             report_unreadable(output, report, target, fields, stop);
         }
@@ -74,6 +80,21 @@ public:
     }
 
 private:
+    /// What a person on a terminal is asked in place of a refusal; nothing off a terminal.
+    [[nodiscard]] std::function<std::string(const clone::OverwriteQuestion&)>
+    overwrite_question(Output& output, std::stop_token stop) const {
+        if (!can_ask(output)) {
+            return {};
+        }
+        return [this, &output, stop](const clone::OverwriteQuestion& question) {
+            output.note(fmt::format("'{}' would be overwritten:", target_));
+            for (const std::string& line : question.lines) {
+                output.note("  " + line);
+            }
+            return ask(output, fmt::format("Type its {} to overwrite it: ", question.noun), stop);
+        };
+    }
+
     /// Says what is zeros in the copy because the source could not read it, and whose it was.
     void report_unreadable(Output& output, const clone::CopyReport& report,
                            const clone::Target& target, nlohmann::json& fields,

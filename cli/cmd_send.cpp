@@ -4,7 +4,7 @@
 #include "cli/program.hpp"
 #include "clone/free_space.hpp"
 #include "clone/sender.hpp"
-#include "clone/sysfs.hpp"
+#include "clone/uses.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -52,7 +52,7 @@ public:
                                                         : clone::OnReadError::skip,
                                    .limit = clone::RateLimit::parse(limit_)};
         const std::unique_ptr<clone::Disk> disk = clone::open_source(disk_, parse_direct(direct_));
-        for (const clone::sysfs::Use& use : clone::sysfs::uses_of(disk_)) {
+        for (const clone::Use& use : clone::uses_of(disk_)) {
             if (use.writes) {
                 output.warning(fmt::format("{}: what is written during the copy may be torn in it; "
                                            "boot the live image for a sure copy",
