@@ -1,12 +1,16 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "clone/disk_list.hpp"
+#include "clone/overwrite.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace coldspare::cli {
@@ -38,8 +42,12 @@ json to_json(const DiskEntry& disk) {
         partitions.push_back(to_json(partition));
     }
     json uses = json::array();
-    for (const clone::sysfs::Use& use : disk.uses) {
-        uses.push_back(use.what);
+    for (const clone::Use& use : disk.uses) {
+        uses.push_back({{"kind", clone::word_of(use.kind)},
+                        {"device", use.device},
+                        {"by", use.by},
+                        {"what", use.what},
+                        {"way_out", use.way_out}});
     }
     const clone::DiskFacts& facts = disk.facts;
     return {{"name", facts.name},
@@ -50,25 +58,74 @@ json to_json(const DiskEntry& disk) {
             {"model", facts.model},
             {"serial", facts.serial},
             {"wwn", facts.wwn},
+            {"bus", disk.hardware.bus},
+            {"removable", disk.hardware.removable},
+            {"rotational", disk.hardware.rotational},
+            {"map_name", disk.hardware.map_name},
+            {"backing", disk.hardware.backing},
             {"table", disk.table},
             {"content", to_json(disk.content)},
             {"partitions", partitions},
             {"uses", uses}};
 }
 
-std::string describe(const Content& content) {
-    std::string line = content.type;
-    if (!content.label.empty()) {
-        line += fmt::format(" '{}'", content.label);
+/// The types of GPT partitions that servers have, in words (UEFI 2.10 5.3.3; the UAPI group's
+/// discoverable partitions).
+std::string_view words_for_type(std::string_view type) {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 9> known{
+        {{"c12a7328-f81f-11d2-ba4b-00c04fc93ec9", "EFI system"},
+         {"21686148-6449-6e6f-744e-656564454649", "BIOS boot"},
+         {"0fc63daf-8483-4772-8e79-3d69d8477de4", "Linux"},
+         {"4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "Linux root"},
+         {"0657fd6d-a4ab-43c4-84e5-0933c84b4f4f", "Linux swap"},
+         {"e6d6d379-f507-44c2-a23c-238f2a3df928", "Linux LVM"},
+         {"a19d880f-05fc-4d3b-a006-743f0f84911e", "Linux RAID"},
+         {"ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "Microsoft data"},
+         {"e3c9e316-0b5c-4db8-817d-f92df00215ae", "Microsoft reserved"}}};
+    const auto* found =
+        std::ranges::find(known, type, &std::pair<std::string_view, std::string_view>::first);
+    return found == known.end() ? type : found->second;
+}
+
+/// Pieces one after the other; one that would go past column 80 starts a line of its own.
+void print_pieces(Output& output, std::string line, const std::vector<std::string>& pieces,
+                  std::string_view indent) {
+    constexpr std::size_t width = 80;
+    for (const std::string& piece : pieces) {
+        if (piece.empty()) {
+            continue;
+        }
+        if (line.size() + 2 + piece.size() > width && line.size() > indent.size()) {
+            output.line(line);
+            line = std::string(indent) + piece;
+        } else {
+            line += (line.find_first_not_of(' ') == std::string::npos ? "" : "  ") + piece;
+        }
     }
-    if (!content.uuid.empty()) {
-        line += fmt::format("  UUID {}", content.uuid);
-    }
-    return line;
+    output.line(line);
+}
+
+std::string named(std::string_view name, const std::string& value) {
+    return value.empty() ? std::string() : fmt::format("{} '{}'", name, value);
+}
+
+std::string uuid_of(const Content& content) {
+    return content.uuid.empty() ? std::string() : "UUID " + content.uuid;
+}
+
+void print(Output& output, const PartitionEntry& partition) {
+    print_pieces(
+        output,
+        fmt::format("  {:>3}  {:>10}  at {:>10}", partition.number, format_bytes(partition.size),
+                    format_bytes(partition.start)),
+        {fmt::format("{}{}", words_for_type(partition.type), partition.bootable ? " boot" : ""),
+         clone::text_of(partition.content), uuid_of(partition.content)},
+        "       ");
 }
 
 void print(Output& output, const DiskEntry& disk) {
     const clone::DiskFacts& facts = disk.facts;
+    const clone::sysfs::Hardware& hardware = disk.hardware;
     std::string head =
         fmt::format("{}  {} ({} bytes)", facts.name, format_bytes(facts.size), facts.size);
     if (facts.logical_sector != 0) {
@@ -78,20 +135,27 @@ void print(Output& output, const DiskEntry& disk) {
         head += fmt::format(", {} table", disk.table);
     }
     output.line(head);
-    if (!facts.model.empty() || !facts.serial.empty() || !facts.wwn.empty()) {
-        output.line(fmt::format("  model '{}'  serial '{}'  WWN '{}'", facts.model, facts.serial,
-                                facts.wwn));
+    std::string kind = hardware.bus;
+    if (hardware.removable) {
+        kind += ", removable";
     }
-    if (!disk.content.type.empty()) {
-        output.line(fmt::format("  {}", describe(disk.content)));
+    if (hardware.rotational) {
+        kind += ", rotating";
+    }
+    if (facts.kind == clone::DiskKind::block) {
+        print_pieces(output, "  ",
+                     {kind, named("model", facts.model), named("serial", facts.serial),
+                      named("WWN", facts.wwn), named("map", hardware.map_name),
+                      named("file", hardware.backing)},
+                     "  ");
+    }
+    if (const std::string content = clone::text_of(disk.content); !content.empty()) {
+        print_pieces(output, "  " + content, {uuid_of(disk.content)}, "  ");
     }
     for (const PartitionEntry& partition : disk.partitions) {
-        output.line(fmt::format("  {:>3}  {:>10}  at {:>10}  {}{}  {}", partition.number,
-                                format_bytes(partition.size), format_bytes(partition.start),
-                                partition.type, partition.bootable ? " boot" : "",
-                                describe(partition.content)));
+        print(output, partition);
     }
-    for (const clone::sysfs::Use& use : disk.uses) {
+    for (const clone::Use& use : disk.uses) {
         output.line(fmt::format("  in use: {}", use.what));
     }
 }

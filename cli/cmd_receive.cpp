@@ -1,5 +1,6 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "cli/ask.hpp"
 #include "cli/command.hpp"
 #include "cli/link.hpp"
 #include "cli/program.hpp"
@@ -13,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -124,6 +126,7 @@ private:
                                 : clone::Earlier::go_on,
             .direct = parse_direct(direct_),
             .state_dir = link_.state_dir(),
+            .ask = overwrite_question(place.path.string(), output, stop),
             .notice = note,
             .when_kept = [this] { publish_if_all_are_kept(); }});
         place.copy->check();
@@ -167,6 +170,9 @@ private:
             nlohmann::json fields = to_json(report);
             fields["target"] = target.path().string();
             fields["manifest"] = target.manifest().string();
+            if (target.saved()) {
+                fields["saved"] = target.saved()->description.string();
+            }
             if (!report.unreadable.empty()) {
                 report_unreadable(output, report, target, fields, stop);
                 status = status_of(report);
@@ -197,6 +203,21 @@ private:
                                          {"given_up", done.from.string()},
                                          {"bootable", done.bootable}});
         return ExitStatus::done;
+    }
+
+    /// What a person on a terminal is asked in place of a refusal; nothing off a terminal.
+    static std::function<std::string(const clone::OverwriteQuestion&)>
+    overwrite_question(const std::string& path, Output& output, const std::stop_token& stop) {
+        if (!can_ask(output)) {
+            return {};
+        }
+        return [path, &output, stop](const clone::OverwriteQuestion& question) {
+            output.note(fmt::format("'{}' would be overwritten:", path));
+            for (const std::string& line : question.lines) {
+                output.note("  " + line);
+            }
+            return ask(output, fmt::format("Type its {} to overwrite it: ", question.noun), stop);
+        };
     }
 
     /// Says what is zeros in the copy because the source could not read it, and whose it was.

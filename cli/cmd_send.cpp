@@ -4,7 +4,7 @@
 #include "cli/program.hpp"
 #include "clone/free_space.hpp"
 #include "clone/sender.hpp"
-#include "clone/sysfs.hpp"
+#include "clone/uses.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -86,7 +86,7 @@ public:
 
 private:
     static void warn_of_uses(const std::string& name, Output& output) {
-        for (const clone::sysfs::Use& use : clone::sysfs::uses_of(name)) {
+        for (const clone::Use& use : clone::uses_of(name)) {
             if (use.writes) {
                 output.warning(fmt::format("{}: what is written during the copy may be torn in it; "
                                            "boot the live image for a sure copy",

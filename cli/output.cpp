@@ -100,6 +100,14 @@ void Output::note(std::string_view text) {
     }
 }
 
+void Output::prompt(std::string_view text) {
+    const std::scoped_lock lock(mutex_);
+    wipe_bar();
+    if (format_ == Format::text) {
+        print(stderr, std::string(text));
+    }
+}
+
 void Output::warning(std::string_view text) {
     const std::scoped_lock lock(mutex_);
     wipe_bar();

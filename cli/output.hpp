@@ -39,6 +39,8 @@ public:
     void line(std::string_view text);
     /// A line that helps a person while it works: standard error, or {"event":"note"}.
     void note(std::string_view text);
+    /// Standard error as it is, without a newline: what a person is asked. Nothing in JSON.
+    void prompt(std::string_view text);
     /// "warning: ...", or {"event":"warning"}.
     void warning(std::string_view text);
     /// Any other JSON event; nothing in text form.

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "clone/buffer.hpp"
 #include "clone/range.hpp"
+#include "clone/uses.hpp"
 
 #include <fmt/format.h>
 
@@ -274,6 +275,11 @@ std::unique_ptr<Disk> open_source(const fs::path& path, DirectIo direct) {
                                        TargetContent::unknown);
 }
 
+Error locked_by_another_run(std::string_view name) {
+    return Error(fmt::format("'{}' is locked by another run", name), "wait until it has ended",
+                 ExitStatus::locked);
+}
+
 namespace {
 
 /// udev looks at a device under a lock of its own just after somebody closed it: worth a second.
@@ -284,8 +290,7 @@ void lock_target(int fd, const fs::path& path) {
             throw system_error(fmt::format("cannot lock '{}'", path.string()), errno);
         }
         if (i == attempts) {
-            throw Error(fmt::format("'{}' is locked by another run", path.string()),
-                        "wait until it has ended", ExitStatus::locked);
+            throw locked_by_another_run(path.string());
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
@@ -305,8 +310,11 @@ std::unique_ptr<Disk> open_target(const fs::path& path, DirectIo direct, TargetC
     const int exclusive = facts.kind == DiskKind::block ? O_EXCL : 0;
     Fd buffered(::open(path.c_str(), O_RDWR | O_CLOEXEC | exclusive));
     if (!buffered && errno == EBUSY) {
-        throw refusal(fmt::format("write to '{}': the kernel says it is in use", path.string()),
-                      "unmount it, swapoff, or stop what holds it: 'coldspare disks' names it");
+        if (const std::vector<Use> uses = uses_of(path); !uses.empty()) {
+            throw in_use(path.string(), uses);
+        }
+        throw refusal(fmt::format("overwrite '{}': the kernel says it is in use", path.string()),
+                      "find out by whom with 'coldspare disks', and try again");
     }
     if (!buffered) {
         throw system_error(fmt::format("cannot open '{}' for writing", path.string()), errno);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/error.hpp"
 #include "clone/disk_queue.hpp"
 
 #include <cstddef>
@@ -92,6 +93,9 @@ enum class TargetContent {
 /// on it. Throws Error: status 5 if another run holds the lock, 4 if a device is in use.
 [[nodiscard]] std::unique_ptr<Disk> open_target(const std::filesystem::path& path, DirectIo direct,
                                                 TargetContent content);
+
+/// The Error (status 5) that open_target() throws where another run has the target.
+[[nodiscard]] Error locked_by_another_run(std::string_view name);
 
 /// Opens a finished copy for reading its medium back: past the page cache, or with the cache of the
 /// file dropped first where direct I/O is not to be had.

@@ -10,6 +10,7 @@
 #include <libudev.h>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 namespace coldspare::clone {
 
@@ -104,7 +105,11 @@ void read_table(int fd, DiskEntry& entry) {
 DiskEntry inspect_disk(const fs::path& path) {
     DiskEntry entry;
     entry.facts = read_disk_facts(path);
-    entry.uses = sysfs::uses_of(path.string());
+    entry.uses = uses_of(path);
+    struct stat status {};
+    if (entry.facts.kind == DiskKind::block && ::stat(path.c_str(), &status) == 0) {
+        entry.hardware = sysfs::hardware_of(status.st_rdev);
+    }
     const Fd fd = open_file(path, O_RDONLY);
     read_table(fd.get(), entry);
     return entry;

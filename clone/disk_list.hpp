@@ -2,6 +2,7 @@
 
 #include "clone/disk.hpp"
 #include "clone/sysfs.hpp"
+#include "clone/uses.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -33,11 +34,12 @@ struct PartitionEntry {
 /// A disk or an image, as `coldspare disks` shows it.
 struct DiskEntry {
     DiskFacts facts;
-    std::string table;    ///< "dos", "gpt", or empty
-    Content content;      ///< of the whole disk, where it has no table
-    Content beside_table; ///< what is recognised on the whole disk although it has a table
+    sysfs::Hardware hardware; ///< of a device
+    std::string table;        ///< "dos", "gpt", or empty
+    Content content;          ///< of the whole disk, where it has no table
+    Content beside_table;     ///< what is recognised on the whole disk although it has a table
     std::vector<PartitionEntry> partitions;
-    std::vector<sysfs::Use> uses;
+    std::vector<Use> uses;
 };
 
 /// Every disk of this machine that has a size, in the kernel's order. Reads, and never writes.

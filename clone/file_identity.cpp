@@ -1,7 +1,5 @@
 #include "clone/file_identity.hpp"
 
-#include "base/files.hpp"
-
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -18,17 +16,6 @@ FileIdentity identity_of(const std::filesystem::path& path) {
                         status.stx_btime.tv_nsec;
     }
     return identity;
-}
-
-/// QEMU marks an image that it has open with OFD locks on bytes 100 to 299 (block/file-posix.c).
-bool open_in_qemu(const std::filesystem::path& path) {
-    const Fd fd = open_file(path, O_RDONLY);
-    struct flock lock {};
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-    lock.l_start = 100;
-    lock.l_len = 200;
-    return ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 } // namespace coldspare::clone

@@ -16,7 +16,4 @@ struct FileIdentity {
 
 [[nodiscard]] FileIdentity identity_of(const std::filesystem::path& path);
 
-/// Whether a virtual machine has the image open. Throws Error if it cannot be opened.
-[[nodiscard]] bool open_in_qemu(const std::filesystem::path& path);
-
 } // namespace coldspare::clone

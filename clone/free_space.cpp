@@ -6,8 +6,8 @@
 #include "clone/buffer.hpp"
 #include "clone/disk.hpp"
 #include "clone/disk_list.hpp"
-#include "clone/sysfs.hpp"
 #include "clone/used_space.hpp"
+#include "clone/uses.hpp"
 
 #include <fmt/format.h>
 
@@ -189,7 +189,7 @@ private:
     }
 
     void require_unused(const Part& part) const {
-        const std::vector<sysfs::Use> uses = sysfs::uses_of_range(path_.string(), part.range);
+        const std::vector<Use> uses = uses_of_range(path_, part.range);
         if (!uses.empty()) {
             throw Error(uses.front().what);
         }

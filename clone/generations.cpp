@@ -7,6 +7,7 @@
 #include "clone/copy_file.hpp"
 #include "clone/file_identity.hpp"
 #include "clone/manifest.hpp"
+#include "clone/open_files.hpp"
 #include "clone/seal.hpp"
 
 #include <fmt/format.h>

@@ -251,11 +251,17 @@ Manifest parse_manifest(std::string_view content) {
 
 namespace {
 
-/// Beside an image; for a device in the state directory, under a name that stays with the disk.
+/// Beside an image; for a device in the state directory.
 fs::path path_for(const fs::path& target, const fs::path& state_dir, std::string_view suffix) {
     if (!fs::is_block_file(target)) {
         return fmt::format("{}{}", resolve_generation(target).string(), suffix);
     }
+    return state_dir / "manifests" / fmt::format("{}{}", name_in_state(target), suffix);
+}
+
+} // namespace
+
+std::string name_in_state(const fs::path& target) {
     const DiskFacts facts = read_disk_facts(target);
     std::string name = !facts.wwn.empty()      ? facts.wwn
                        : !facts.serial.empty() ? facts.model + "-" + facts.serial
@@ -272,10 +278,8 @@ fs::path path_for(const fs::path& target, const fs::path& state_dir, std::string
                            (c >= 'A' && c <= 'Z') || c == '-' || c == '.';
         c = plain ? c : '_';
     }
-    return state_dir / "manifests" / fmt::format("{}{}", name, suffix);
+    return name;
 }
-
-} // namespace
 
 fs::path manifest_path(const fs::path& target, const fs::path& state_dir) {
     return path_for(target, state_dir, ".manifest");

@@ -39,6 +39,10 @@ struct Manifest {
 [[nodiscard]] std::string encode_manifest(const Manifest& manifest);
 [[nodiscard]] Manifest parse_manifest(std::string_view content);
 
+/// The name under which the state directory keeps what belongs to a device; it stays with the disk
+/// where that has a WWN or a serial number (docs/FORMATS.md 1). Throws Error.
+[[nodiscard]] std::string name_in_state(const std::filesystem::path& target);
+
 /// Where the manifest of a target stands: beside an image ("IMAGE.manifest"); for a block device in
 /// `state_dir`/manifests, named by WWN, serial number or, failing both, the kernel's name.
 [[nodiscard]] std::filesystem::path manifest_path(const std::filesystem::path& target,

@@ -7,14 +7,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <array>
 #include <charconv>
 #include <fcntl.h>
-#include <filesystem>
 #include <linux/loop.h>
-#include <optional>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 namespace coldspare::clone::sysfs {
@@ -24,61 +21,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t attribute_limit = 64 * 1024;
-constexpr std::size_t table_limit = 4 << 20;
-constexpr std::uint64_t sysfs_sector = 512; // whatever the sectors of the disk
-
-fs::path directory_of(dev_t device) {
-    return fmt::format("/sys/dev/block/{}:{}", ::major(device), ::minor(device));
-}
-
-/// The text of an attribute, trimmed; empty if it is not there.
-std::string attribute(const fs::path& path) {
-    try {
-        return printable(trim(read_file(path, attribute_limit)));
-    } catch (const Error&) {
-        return {};
-    }
-}
-
-/// The number in an attribute; 0 if there is none.
-std::uint64_t number_at(const fs::path& path) {
-    const std::string text = attribute(path);
-    std::uint64_t number = 0;
-    std::from_chars(text.data(), text.data() + text.size(), number);
-    return number;
-}
-
-std::optional<dev_t> device_of(const fs::path& directory) {
-    const std::string text = attribute(directory / "dev");
-    const std::size_t colon = text.find(':');
-    if (colon == std::string::npos) {
-        return std::nullopt;
-    }
-    return ::makedev(static_cast<unsigned>(std::stoul(text.substr(0, colon))),
-                     static_cast<unsigned>(std::stoul(text.substr(colon + 1))));
-}
-
-/// The real directory of the device, and of the disk around it if it is a partition.
-fs::path disk_directory(dev_t device) {
-    std::error_code none;
-    const fs::path directory = fs::canonical(directory_of(device), none);
-    if (none) {
-        return {};
-    }
-    return fs::exists(directory / "partition") ? directory.parent_path() : directory;
-}
-
-std::vector<fs::path> partition_directories(const fs::path& disk) {
-    std::vector<fs::path> found;
-    std::error_code none;
-    for (const fs::directory_entry& entry : fs::directory_iterator(disk, none)) {
-        if (fs::exists(entry.path() / "partition", none)) {
-            found.push_back(entry.path());
-        }
-    }
-    std::ranges::sort(found);
-    return found;
-}
 
 const std::string& boot_id() {
     static const std::string id = attribute("/proc/sys/kernel/random/boot_id");
@@ -89,107 +31,23 @@ std::string origin_of_block(dev_t device) {
     return fmt::format("block:{}:{}:{}", boot_id(), ::major(device), ::minor(device));
 }
 
-/// "253:0" at field 2 of /proc/self/mountinfo (proc(5)), with mount point and options.
-struct Mount {
-    std::string device;
-    std::string point;
-    bool read_only = false;
-};
-
-std::vector<Mount> mounts() {
-    std::vector<Mount> found;
-    const std::string table = read_file("/proc/self/mountinfo", table_limit);
-    for (const std::string_view line : split_lines(table)) {
-        std::vector<std::string_view> fields;
-        for (std::size_t at = 0; at < line.size() && fields.size() < 6;) {
-            const std::size_t end = std::min(line.find(' ', at), line.size());
-            fields.push_back(line.substr(at, end - at));
-            at = end + 1;
-        }
-        if (fields.size() == 6) {
-            found.push_back({std::string(fields[2]), std::string(fields[4]),
-                             fields[5].starts_with("ro,") || fields[5] == "ro"});
-        }
-    }
-    return found;
-}
-
-void add_device_uses(dev_t device, const fs::path& directory, std::vector<Use>& uses) {
-    const std::string name = directory.filename().string();
-    const std::string number = fmt::format("{}:{}", ::major(device), ::minor(device));
-    for (const Mount& mount : mounts()) {
-        if (mount.device == number) {
-            uses.push_back(
-                {fmt::format("'{}' is mounted {} at '{}'", name,
-                             mount.read_only ? "read-only" : "read-write", printable(mount.point)),
-                 !mount.read_only});
-        }
-    }
-    const std::string swaps = read_file("/proc/swaps", table_limit);
-    for (const std::string_view line : split_lines(swaps)) {
-        const std::string path(line.substr(0, line.find(' ')));
-        struct stat status {};
-        if (::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode) &&
-            status.st_rdev == device) {
-            uses.push_back({fmt::format("'{}' is used as swap", name), true});
-        }
-    }
-    std::error_code none;
-    for (const fs::directory_entry& entry : fs::directory_iterator(directory / "holders", none)) {
-        const std::string holder = entry.path().filename().string();
-        const std::string label = attribute(entry.path() / "dm" / "name");
-        uses.push_back({fmt::format("'{}' is held by '{}'{}", name, holder,
-                                    label.empty() ? "" : fmt::format(" ({})", label)),
-                        true});
+/// The bytes of an attribute as they are; empty if it is not there.
+std::string raw_attribute(const fs::path& path) {
+    try {
+        return read_file(path, attribute_limit);
+    } catch (const Error&) {
+        return {};
     }
 }
 
-/// What a loop device stands for. The path in sysfs may be of a file that was renamed or deleted;
-/// device and inode are the file's own.
-std::optional<loop_info64> loop_at(const std::string& node) {
-    if (!node.starts_with("/dev/loop")) {
-        return std::nullopt;
-    }
-    const Fd fd(::open(node.c_str(), O_RDONLY | O_CLOEXEC));
-    loop_info64 info{};
-    if (!fd || ::ioctl(fd.get(), LOOP_GET_STATUS64, &info) != 0) {
-        return std::nullopt;
-    }
-    return info;
-}
-
-void add_loops_on(dev_t device, const std::string& name, std::vector<Use>& uses) {
-    std::error_code none;
-    for (const fs::directory_entry& entry : fs::directory_iterator("/sys/block", none)) {
-        const std::string node = "/dev/" + entry.path().filename().string();
-        const std::optional<loop_info64> loop = loop_at(node);
-        if (loop && loop->lo_rdevice == device) {
-            uses.push_back({fmt::format("'{}' is attached to '{}'", name, node),
-                            attribute(entry.path() / "ro") != "1"});
+/// The serial number of the USB device that the disk is in.
+std::string serial_of_usb(fs::path directory) {
+    for (; directory.has_relative_path(); directory = directory.parent_path()) {
+        if (!attribute(directory / "idVendor").empty()) {
+            return attribute(directory / "serial");
         }
     }
-}
-
-/// Whether the kernel refuses to give the device to one alone (O_EXCL): then somebody has it.
-bool is_claimed(dev_t device, const std::string& node) {
-    struct stat status {};
-    if (::stat(node.c_str(), &status) != 0 || status.st_rdev != device) {
-        return false;
-    }
-    const Fd fd(::open(node.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
-    return !fd && errno == EBUSY;
-}
-
-void add_file_uses(const struct stat& file, std::vector<Use>& uses) {
-    std::error_code none;
-    for (const fs::directory_entry& entry : fs::directory_iterator("/sys/block", none)) {
-        const std::string node = "/dev/" + entry.path().filename().string();
-        const std::optional<loop_info64> loop = loop_at(node);
-        if (loop && loop->lo_device == file.st_dev && loop->lo_inode == file.st_ino) {
-            uses.push_back({fmt::format("it is attached to '{}'", node),
-                            attribute(entry.path() / "ro") != "1"});
-        }
-    }
+    return {};
 }
 
 /// `device`, and everything that its bytes are stored on: the disk around a partition, the parts of
@@ -201,44 +59,174 @@ void add_storage(dev_t device, std::vector<std::string>& origins) {
         return;
     }
     origins.push_back(std::move(origin));
-    std::error_code none;
-    const fs::path directory = fs::canonical(directory_of(device), none);
-    if (none) {
-        return; // an anonymous device, such as btrfs or tmpfs have
+    const fs::path directory = directory_of(device);
+    if (directory.empty()) {
+        return;
     }
+    std::error_code none;
     for (const fs::directory_entry& part : fs::directory_iterator(directory / "slaves", none)) {
-        if (const std::optional<dev_t> below = device_of(part.path())) {
+        if (const std::optional<dev_t> below = device_at(part.path())) {
             add_storage(*below, origins);
         }
     }
     const fs::path disk = disk_directory(device);
-    if (const std::optional<dev_t> whole = device_of(disk); whole && *whole != device) {
+    if (const std::optional<dev_t> whole = device_at(disk); whole && *whole != device) {
         add_storage(*whole, origins);
     }
-    if (const std::optional<loop_info64> loop = loop_at("/dev/" + disk.filename().string())) {
-        origins.push_back(origin_of_file(loop->lo_device, loop->lo_inode));
-        add_storage(loop->lo_device, origins);
+    if (const std::optional<LoopFile> loop = loop_file("/dev" / disk.filename())) {
+        origins.push_back(origin_of_file(loop->device, loop->inode));
+        add_storage(loop->device, origins);
     }
 }
 
 } // namespace
 
-Identity identity_of(dev_t device) {
-    const fs::path disk = disk_directory(device);
+std::string attribute(const fs::path& path) {
+    return printable(trim(raw_attribute(path)));
+}
+
+std::uint64_t number_at(const fs::path& path) {
+    const std::string text = attribute(path);
+    std::uint64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
+fs::path directory_of(dev_t device, const Roots& roots) {
+    std::error_code none;
+    const fs::path link =
+        roots.sys / "dev/block" / fmt::format("{}:{}", ::major(device), ::minor(device));
+    fs::path directory = fs::canonical(link, none);
+    return none ? fs::path() : directory;
+}
+
+fs::path disk_directory(dev_t device, const Roots& roots) {
+    const fs::path directory = directory_of(device, roots);
+    return fs::exists(directory / "partition") ? directory.parent_path() : directory;
+}
+
+std::optional<dev_t> device_at(const fs::path& directory) {
+    const std::string text = attribute(directory / "dev");
+    const std::size_t colon = text.find(':');
+    if (colon == std::string::npos) {
+        return std::nullopt;
+    }
+    unsigned major = 0;
+    unsigned minor = 0;
+    std::from_chars(text.data(), text.data() + colon, major);
+    std::from_chars(text.data() + colon + 1, text.data() + text.size(), minor);
+    return ::makedev(major, minor);
+}
+
+std::vector<fs::path> partitions_of(const fs::path& disk_directory) {
+    std::vector<fs::path> found;
+    std::error_code none;
+    for (const fs::directory_entry& entry : fs::directory_iterator(disk_directory, none)) {
+        if (fs::exists(entry.path() / "partition", none)) {
+            found.push_back(entry.path());
+        }
+    }
+    std::ranges::sort(found);
+    return found;
+}
+
+std::optional<LoopFile> loop_file(const fs::path& node) {
+    if (!node.filename().string().starts_with("loop")) {
+        return std::nullopt;
+    }
+    const Fd fd(::open(node.c_str(), O_RDONLY | O_CLOEXEC));
+    loop_info64 info{};
+    if (!fd || ::ioctl(fd.get(), LOOP_GET_STATUS64, &info) != 0) {
+        return std::nullopt;
+    }
+    return LoopFile{info.lo_device, info.lo_inode, info.lo_rdevice};
+}
+
+Identity identity_of(dev_t device, const Roots& roots) {
+    const fs::path disk = disk_directory(device, roots);
     if (disk.empty()) {
         return {};
     }
     Identity identity;
-    identity.model = attribute(disk / "device" / "model");
-    identity.serial = attribute(disk / "device" / "serial");
+    identity.model = attribute(disk / "device/model");
+    identity.serial = attribute(disk / "device/serial"); // nvme, mmc
     if (identity.serial.empty()) {
         identity.serial = attribute(disk / "serial"); // virtio
     }
-    identity.wwn = attribute(disk / "device" / "wwid");
+    if (identity.serial.empty()) {
+        identity.serial = serial_in_page_80(raw_attribute(disk / "device/vpd_pg80")); // ata, scsi
+    }
+    if (identity.serial.empty() && bus_of(disk) == "usb") {
+        identity.serial = serial_of_usb(disk);
+    }
+    identity.wwn = attribute(disk / "device/wwid");
     if (identity.wwn.empty()) {
         identity.wwn = attribute(disk / "wwid"); // nvme
     }
     return identity;
+}
+
+std::string serial_in_page_80(std::string_view page) {
+    constexpr std::size_t header = 4;
+    if (page.size() < header) {
+        return {};
+    }
+    const std::size_t length = static_cast<std::size_t>(static_cast<unsigned char>(page[2])) << 8 |
+                               static_cast<unsigned char>(page[3]);
+    std::string text(page.substr(header, length));
+    std::erase(text, '\0');
+    return printable(trim(text));
+}
+
+std::string bus_of(const fs::path& directory) {
+    struct Sign {
+        std::string_view component; ///< how the name of a directory above begins
+        std::string_view bus;
+    };
+    // In this order: a USB stick is a SCSI host as well, and one of virtio may be.
+    constexpr std::array<Sign, 11> signs{{{"usb", "usb"},
+                                          {"ata", "ata"},
+                                          {"session", "iscsi"},
+                                          {"rport-", "fc"},
+                                          {"end_device-", "sas"},
+                                          {"host", "scsi"},
+                                          {"nvme", "nvme"},
+                                          {"virtio", "virtio"},
+                                          {"vbd-", "xen"},
+                                          {"mmc", "mmc"},
+                                          {"virtual", ""}}};
+    const std::string name = directory.filename().string();
+    for (const Sign& sign : signs) {
+        for (const fs::path& part : directory.parent_path()) {
+            const std::string component = part.string();
+            // With a number behind it: "host0", and not "hostile".
+            if (component.starts_with(sign.component) && component != sign.component &&
+                component.find_first_of("0123456789") == sign.component.size()) {
+                return std::string(sign.bus);
+            }
+            if (component == sign.component && sign.component == "virtual") {
+                return name.substr(0, name.find_first_of("-0123456789"));
+            }
+        }
+    }
+    return {};
+}
+
+Hardware hardware_of(dev_t device, const Roots& roots) {
+    const fs::path disk = disk_directory(device, roots);
+    if (disk.empty()) {
+        return {};
+    }
+    constexpr std::array<std::string_view, 4> honest{"ata", "scsi", "sas", "usb"};
+    const std::string bus = bus_of(disk);
+    return {.bus = bus,
+            .removable = number_at(disk / "removable") == 1,
+            .rotational = std::ranges::find(honest, bus) != honest.end() &&
+                          number_at(disk / "queue/rotational") == 1,
+            .partition =
+                static_cast<unsigned>(number_at(directory_of(device, roots) / "partition")),
+            .map_name = attribute(disk / "dm/name"),
+            .backing = attribute(disk / "loop/backing_file")};
 }
 
 std::string origin_of_file(dev_t device, ino_t inode) {
@@ -255,9 +243,9 @@ std::vector<std::string> origins_of_device(dev_t device) {
     std::vector<std::string> origins;
     add_storage(device, origins);
     const fs::path disk = disk_directory(device);
-    if (!disk.empty() && device_of(disk) == device) {
-        for (const fs::path& partition : partition_directories(disk)) {
-            if (const std::optional<dev_t> part = device_of(partition)) {
+    if (!disk.empty() && device_at(disk) == device) {
+        for (const fs::path& partition : partitions_of(disk)) {
+            if (const std::optional<dev_t> part = device_at(partition)) {
                 origins.push_back(origin_of_block(*part));
             }
         }
@@ -266,70 +254,7 @@ std::vector<std::string> origins_of_device(dev_t device) {
 }
 
 unsigned partition_number(dev_t device) {
-    const std::string number = attribute(directory_of(device) / "partition");
-    return number.empty() ? 0 : static_cast<unsigned>(std::stoul(number));
-}
-
-std::vector<Use> uses_of(const std::string& path) {
-    std::vector<Use> uses;
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) {
-        return uses;
-    }
-    if (S_ISREG(status.st_mode)) {
-        add_file_uses(status, uses);
-        return uses;
-    }
-    std::error_code none;
-    const fs::path directory = fs::canonical(directory_of(status.st_rdev), none);
-    if (none) {
-        return uses;
-    }
-    add_device_uses(status.st_rdev, directory, uses);
-    for (const fs::path& partition : partition_directories(directory)) {
-        if (const std::optional<dev_t> part = device_of(partition)) {
-            add_device_uses(*part, partition, uses);
-        }
-    }
-    return uses;
-}
-
-std::vector<Use> uses_of_range(const std::string& path, Range range) {
-    std::vector<Use> uses;
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0 || !S_ISBLK(status.st_mode)) {
-        return uses_of(path);
-    }
-    std::error_code none;
-    const fs::path directory = fs::canonical(directory_of(status.st_rdev), none);
-    const auto look_at = [&uses](dev_t device, const fs::path& where, const std::string& node) {
-        const std::string name = where.filename().string();
-        add_device_uses(device, where, uses);
-        add_loops_on(device, name, uses);
-        if (!node.empty() && uses.empty() && is_claimed(device, node)) {
-            uses.push_back({fmt::format("'{}' is in use", name), true});
-        }
-    };
-    bool divided = false;
-    for (const fs::path& partition :
-         none ? std::vector<fs::path>() : partition_directories(directory)) {
-        const std::uint64_t start = number_at(partition / "start") * sysfs_sector;
-        const std::uint64_t length = number_at(partition / "size") * sysfs_sector;
-        const std::optional<dev_t> part = device_of(partition);
-        if (part && start < range.end() && range.offset < start + length) {
-            look_at(*part, partition, "/dev/" + partition.filename().string());
-            divided = true;
-        }
-    }
-    // The claim of a partition is one of the disk too: it tells nothing of the others.
-    look_at(status.st_rdev, directory, divided ? std::string() : path);
-    return uses;
-}
-
-std::string name_of(dev_t device) {
-    std::error_code none;
-    const fs::path directory = fs::canonical(directory_of(device), none);
-    return none ? std::string() : directory.filename().string();
+    return static_cast<unsigned>(number_at(directory_of(device) / "partition"));
 }
 
 } // namespace coldspare::clone::sysfs

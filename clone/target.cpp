@@ -6,8 +6,9 @@
 #include "clone/file_identity.hpp"
 #include "clone/manifest.hpp"
 #include "clone/map_file.hpp"
+#include "clone/open_files.hpp"
 #include "clone/seal.hpp"
-#include "clone/sysfs.hpp"
+#include "clone/uses.hpp"
 
 #include <fmt/format.h>
 
@@ -21,21 +22,6 @@
 namespace coldspare::clone {
 
 namespace fs = std::filesystem;
-
-namespace {
-
-std::string describe(const DiskFacts& disk) {
-    std::string text = format_bytes(disk.size);
-    if (!disk.model.empty()) {
-        text += ", " + disk.model;
-    }
-    if (!disk.serial.empty()) {
-        text += ", serial " + disk.serial;
-    }
-    return text;
-}
-
-} // namespace
 
 Target::Target(TargetRequest request) : request_(std::move(request)) {}
 
@@ -110,25 +96,57 @@ void Target::check() {
         return;
     }
     const DiskFacts facts = read_disk_facts(request_.path);
-    std::string uses;
-    for (const sysfs::Use& use : sysfs::uses_of(name)) {
-        uses += (uses.empty() ? "" : ", ") + use.what;
-    }
-    if (!uses.empty()) {
-        throw refusal(fmt::format("overwrite '{}': {}", name, uses),
-                      "unmount it, swapoff, or stop what holds it, then try again");
-    }
-    if (facts.kind == DiskKind::file && open_in_qemu(request_.path)) {
-        throw refusal(fmt::format("overwrite '{}': a virtual machine has it open", name),
-                      "stop the virtual machine first");
+    if (const std::vector<Use> uses = uses_of(request_.path); !uses.empty()) {
+        if (uses.front().kind == UseKind::program && is_locked(request_.path)) {
+            throw locked_by_another_run(name);
+        }
+        throw in_use(name, uses);
     }
     // A device may have found another use since; an image is known by its inode and birth.
     const bool ours =
         facts.kind == DiskKind::file && (made_ || find_journal() || is_our_file(find_clone()));
     if (request_.existing == Existing::refuse && !ours) {
-        throw refusal(fmt::format("overwrite '{}': it exists ({})", name, describe(facts)),
+        require_leave();
+    }
+}
+
+void Target::require_leave() {
+    const std::string name = request_.path.string();
+    const DiskEntry disk = inspect_disk(request_.path);
+    if (!request_.ask) {
+        throw refusal(fmt::format("overwrite '{}': it exists ({})", name, summary_of(disk)),
                       "check that it is the right one, then say --erase");
     }
+    const OverwriteQuestion question = question_about(disk);
+    if (!is_answer(question, request_.ask(question))) {
+        throw refusal(
+            fmt::format("overwrite '{}': what was typed is not its {}", name, question.noun),
+            "look with 'coldspare disks', and run the command again");
+    }
+    request_.existing = Existing::erase;
+}
+
+void Target::save_what_was_there() {
+    // A copy that an earlier run began was saved by that one, and a clone is nothing that is lost.
+    if (ends_settled_ || !fs::is_block_file(request_.path)) {
+        return;
+    }
+    bool only_ours = false;
+    try {
+        const std::optional<Manifest> clone = read_manifest(manifest());
+        only_ours = clone && ends_are_of(request_.path, *clone);
+    } catch (const Error&) {
+        // Damaged: it says nothing of what is there.
+    }
+    if (!only_ours) {
+        saved_ = save_ends(request_.path, request_.state_dir);
+    }
+    ends_settled_ = true;
+    if (!saved_) {
+        return;
+    }
+    request_.notice(fmt::format("the first and last MiB of '{}' are saved: '{}'",
+                                request_.path.string(), saved_->description.string()));
 }
 
 std::optional<JournalContent> Target::find_journal() const {
@@ -322,6 +340,10 @@ std::vector<Leaf> Target::prove(Disk& disk, const Geometry& geometry) const {
 
 void Target::find_earlier() {
     resumed_ = find_journal();
+    // A device without a number of its own may be another one by now.
+    ends_settled_ =
+        ends_settled_ ||
+        (resumed_ && !(resumed_->head.target_serial.empty() && resumed_->head.target_wwn.empty()));
     const std::optional<Manifest> clone = resumed_ ? std::nullopt : find_clone();
     if (!resumed_ && !clone) {
         return;
@@ -343,6 +365,7 @@ void Target::find_earlier() {
 }
 
 void Target::begin() {
+    save_what_was_there();
     const fs::path path = journal_path(request_.path, request_.state_dir);
     journal_ = resumed_ ? Journal::reopen(path, *resumed_) : Journal::create(path, *head_);
     if (renewed_) { // All of it is worth reading, should this run be interrupted.

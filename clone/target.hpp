@@ -2,9 +2,12 @@
 
 #include "clone/disk.hpp"
 #include "clone/journal.hpp"
+#include "clone/overwrite.hpp"
 #include "clone/receiver.hpp"
+#include "clone/saved_ends.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,7 +29,10 @@ struct TargetRequest {
     Existing existing = Existing::refuse; ///< what to do with a device or a file that is there
     Earlier earlier = Earlier::go_on;
     DirectIo direct = DirectIo::automatic;
-    std::filesystem::path state_dir;         ///< for manifest_path()
+    std::filesystem::path state_dir; ///< for manifest_path() and save_ends()
+    /// Asks a person for what is there, in place of a refusal without Existing::erase; returns what
+    /// was typed. Empty: there is nobody to be asked.
+    std::function<std::string(const OverwriteQuestion&)> ask;
     Notice notice = [](std::string_view) {}; ///< told what is received into what
     /// Called when the manifest is in place, before the source is told. An Error fails the session.
     std::function<void()> when_kept = [] {};
@@ -43,8 +49,9 @@ public:
     Target& operator=(const Target&) = delete;
 
     /// What can be refused without knowing the source: an existing file or a device without
-    /// Existing::erase, unless it is an image with a clone or an unfinished copy; a mounted, held
-    /// or attached one. Throws Error (status 4). Writes nothing.
+    /// Existing::erase, unless it is an image with a clone or an unfinished copy, or a person who
+    /// is asked types what it is; one in use (clone/uses.hpp). Throws Error (status 4, or 5 if
+    /// another run has it). Writes nothing.
     void check();
 
     /// check(), which must find the very disk that it found before; then check_fits(), then opens
@@ -52,7 +59,8 @@ public:
     /// without Existing::erase.
     [[nodiscard]] Opened open(const DiskFacts& source, const Geometry& geometry) override;
 
-    /// The journal is in place, then an old manifest is removed, both durably.
+    /// What was on a device is saved, then the journal is in place, then an old manifest is
+    /// removed, both durably.
     void begin() override;
     void record(std::span<const Range> durable) override;
     [[nodiscard]] std::unique_ptr<Disk> open_medium() override;
@@ -65,6 +73,9 @@ public:
     [[nodiscard]] std::filesystem::path manifest() const;
     /// Where keep() lists what the source could not read.
     [[nodiscard]] std::filesystem::path map() const;
+
+    /// Where the ends of the overwritten device were saved, if they were.
+    [[nodiscard]] const std::optional<SavedEnds>& saved() const { return saved_; }
 
     /// Whether something of an unfinished copy is on the target, for the next run to go on with.
     [[nodiscard]] bool unfinished() const { return journal_.has_value(); }
@@ -95,6 +106,9 @@ private:
     /// The leaves of the clone that is renewed, if it is proved that nobody has written to it
     /// since.
     [[nodiscard]] std::vector<Leaf> prove(Disk& disk, const Geometry& geometry) const;
+    /// Somebody said that what is there may be overwritten, or it is refused.
+    void require_leave();
+    void save_what_was_there();
 
     TargetRequest request_;
     std::optional<JournalHead> head_;       ///< of this session
@@ -105,6 +119,8 @@ private:
     bool checked_ = false;
     std::optional<Stamp> seen_; ///< by check(); nothing: there was no such file
     std::optional<Stamp> opened_;
+    bool ends_settled_ = false; ///< saved, or nothing that is lost: by this run or an earlier one
+    std::optional<SavedEnds> saved_;
     bool recorded_ = false; ///< by this run: what is unfinished now is its own
     bool made_ = false;     ///< by this run, and nothing in it is durable
 };

@@ -117,6 +117,53 @@ TEST_CASE("a file that exists is refused without --erase") {
     CHECK_NOTHROW(Target(request_for(path, Existing::erase)).check());
 }
 
+TEST_CASE("where there is somebody to be asked the file name is asked for and nothing is refused") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    write_file_atomically(path, std::string(8192, 'x'));
+    TargetRequest request = request_for(path);
+    int asked = 0;
+    request.ask = [&asked](const OverwriteQuestion& question) {
+        CHECK(question.noun == "file name");
+        ++asked;
+        return std::string("image\r");
+    };
+    Target target(request);
+    target.check();
+    static_cast<void>(target.open(source_facts(), geometry)); // checks once more
+    CHECK(asked == 1);
+
+    for (const char* wrong : {"", "yes", "Image"}) {
+        CAPTURE(wrong);
+        request.ask = [wrong](const OverwriteQuestion&) { return std::string(wrong); };
+        const Error error = thrown_by([&] { Target(request).check(); });
+        CHECK(error.message() ==
+              fmt::format("refusing to overwrite '{}': what was typed is not its file name",
+                          path.string()));
+        CHECK(error.status() == ExitStatus::refused);
+    }
+}
+
+TEST_CASE("nobody is asked with --erase, for a new file, or for a clone of one's own") {
+    const TemporaryDirectory directory;
+    const fs::path path = directory / "image";
+    TargetRequest request = request_for(path);
+    request.ask = [](const OverwriteQuestion&) -> std::string {
+        FAIL("asked");
+        return {};
+    };
+    {
+        Target target(request);
+        static_cast<void>(target.open(source_facts(), geometry));
+        target.begin();
+        target.keep(finished());
+    }
+    CHECK_NOTHROW(Target(request).check());
+    write_file_atomically(path, std::string(8192, 'x')); // another file
+    request.existing = Existing::erase;
+    CHECK_NOTHROW(Target(request).check());
+}
+
 TEST_CASE("an image that a virtual machine has open is refused even with --erase") {
     const TemporaryDirectory directory;
     const fs::path path = directory / "image";

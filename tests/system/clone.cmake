@@ -1,5 +1,5 @@
 # The clone engine with the real program, real devices and a bad network: seconds, as root.
-foreach(name clone-refusals clone-faults pairing)
+foreach(name clone-refusals clone-disks clone-faults pairing)
   add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/${name})
   set_tests_properties(${name} PROPERTIES LABELS "system;fault" SKIP_RETURN_CODE 77 TIMEOUT 300
     ENVIRONMENT "COLDSPARE=$<TARGET_FILE:coldspare>;BUILD_DIR=${CMAKE_BINARY_DIR}")
