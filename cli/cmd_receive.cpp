@@ -2,6 +2,7 @@
 #include "cli/command.hpp"
 #include "cli/link.hpp"
 #include "cli/program.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/places.hpp"
 #include "clone/receiver.hpp"
 #include "clone/target.hpp"
@@ -20,7 +21,8 @@ namespace {
 class ReceiveCommand : public Command {
 public:
     void declare(CLI::App& app) override {
-        app.add_option("target", target_, "block device, or image file to make")
+        app.add_option("target", target_,
+                       "block device, URI of an NBD export, or image file to make")
             ->type_name("TARGET")
             ->required();
         link_.declare(app);
@@ -39,6 +41,9 @@ public:
                               .state_dir = link_.state_dir(),
                               .notice = [&output](std::string_view text) { output.note(text); }});
         target.check();
+        if (verify_ && clone::is_nbd_uri(target_)) {
+            output.note(std::string(read_back_over_nbd));
+        }
         if (const std::string overlay = target_ + ".fixup.qcow2";
             std::filesystem::exists(overlay)) {
             output.warning(

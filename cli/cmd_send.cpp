@@ -3,6 +3,7 @@
 #include "cli/link.hpp"
 #include "cli/program.hpp"
 #include "clone/free_space.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/sender.hpp"
 #include "clone/sysfs.hpp"
 
@@ -19,7 +20,9 @@ namespace {
 class SendCommand : public Command {
 public:
     void declare(CLI::App& app) override {
-        app.add_option("disk", disk_, "the disk or image to serve")->type_name("DISK")->required();
+        app.add_option("disk", disk_, "the disk, image or NBD export (URI) to serve")
+            ->type_name("DISK")
+            ->required();
         link_.declare(app);
         app.add_option("--compress", compress_, "auto, none, or a zstd level from 1 to 19")
             ->type_name("auto|none|LEVEL")
@@ -51,7 +54,18 @@ public:
                                                         ? clone::OnReadError::stop
                                                         : clone::OnReadError::skip,
                                    .limit = clone::RateLimit::parse(limit_)};
+        const bool is_export = clone::is_nbd_uri(disk_);
+        if (is_export && used_only_) {
+            throw usage_error(
+                fmt::format("--used-only is not for '{}': file systems are looked for "
+                            "on devices and images",
+                            disk_),
+                "leave it out: what the server knows to be zeros is not read anyway");
+        }
         const std::unique_ptr<clone::Disk> disk = clone::open_source(disk_, parse_direct(direct_));
+        if (is_export) {
+            output.note("whether something writes to it during the copy, only its server knows");
+        }
         for (const clone::sysfs::Use& use : clone::sysfs::uses_of(disk_)) {
             if (use.writes) {
                 output.warning(fmt::format("{}: what is written during the copy may be torn in it; "

@@ -3,6 +3,8 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/handle.hpp"
+#include "clone/disk_nbd.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/sysfs.hpp"
 
 #include <fmt/format.h>
@@ -75,6 +77,9 @@ bool overlap(const DiskFacts& one, const DiskFacts& other) {
 }
 
 DiskFacts read_disk_facts(const fs::path& path) {
+    if (is_nbd_uri(path)) {
+        return open_nbd(path, NbdUse::read, DirectIo::automatic)->facts();
+    }
     const struct stat status = stat_of(path);
     DiskFacts facts;
     facts.name = path.string();

@@ -104,6 +104,9 @@ void read_table(int fd, DiskEntry& entry) {
 DiskEntry inspect_disk(const fs::path& path) {
     DiskEntry entry;
     entry.facts = read_disk_facts(path);
+    if (entry.facts.kind == DiskKind::nbd) {
+        return entry; // libblkid reads from descriptors alone.
+    }
     entry.uses = sysfs::uses_of(path.string());
     const Fd fd = open_file(path, O_RDONLY);
     read_table(fd.get(), entry);

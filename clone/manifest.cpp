@@ -4,6 +4,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "clone/little_endian.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/sysfs.hpp"
 
 #include <fmt/format.h>
@@ -242,6 +243,10 @@ namespace {
 
 /// Beside an image; for a device in the state directory, under a name that stays with the disk.
 fs::path path_for(const fs::path& target, const fs::path& state_dir, std::string_view suffix) {
+    if (is_nbd_uri(target)) {
+        return state_dir / "manifests" /
+               (file_name_of(parse_nbd_uri(target)) + std::string(suffix));
+    }
     if (!fs::is_block_file(target)) {
         return fmt::format("{}{}", target.string(), suffix);
     }

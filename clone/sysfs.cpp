@@ -80,10 +80,14 @@ std::vector<fs::path> partition_directories(const fs::path& disk) {
     return found;
 }
 
+} // namespace
+
 const std::string& boot_id() {
     static const std::string id = attribute("/proc/sys/kernel/random/boot_id");
     return id;
 }
+
+namespace {
 
 std::string origin_of_block(dev_t device) {
     return fmt::format("block:{}:{}:{}", boot_id(), ::major(device), ::minor(device));

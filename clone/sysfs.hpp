@@ -18,6 +18,9 @@ struct Identity {
 /// Model, serial number and WWN of a device (of the whole disk for a partition); empty if unknown.
 [[nodiscard]] Identity identity_of(dev_t device);
 
+/// A name for this machine as long as it runs.
+[[nodiscard]] const std::string& boot_id();
+
 /// "file:BOOT:DEV:INODE": names one file of one running machine.
 [[nodiscard]] std::string origin_of_file(dev_t device, ino_t inode);
 

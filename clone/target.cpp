@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "clone/manifest.hpp"
 #include "clone/map_file.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/sysfs.hpp"
 
 #include <fmt/format.h>
@@ -104,7 +105,32 @@ fs::path Target::map() const {
     return map_path(request_.path, request_.state_dir);
 }
 
+DiskFacts Target::facts() const {
+    return export_ ? export_->facts() : read_disk_facts(request_.path);
+}
+
+/// An export is there or cannot be connected to, and nobody can tell who else uses it. What says
+/// that it is ours is the clone on it: the URI may be another disk's by now.
+void Target::check_export() {
+    if (!export_) {
+        export_ =
+            std::make_unique<ExportTarget>(request_.path, request_.direct, request_.state_dir);
+    }
+    if (request_.existing == Existing::refuse && !export_is_ours_) {
+        export_is_ours_ = export_->holds_clone_of(manifest());
+        if (!export_is_ours_) {
+            throw refusal(fmt::format("overwrite '{}': it exists ({})", request_.path.string(),
+                                      describe(facts())),
+                          "check that it is the right one, then say --erase");
+        }
+    }
+}
+
 void Target::check() {
+    if (is_nbd_uri(request_.path)) {
+        check_export();
+        return;
+    }
     const std::string name = request_.path.string();
     const std::optional<Stamp> now = look(request_.path);
     if (checked_ && now != seen_) {
@@ -130,7 +156,7 @@ void Target::check() {
         }
         return;
     }
-    const DiskFacts facts = read_disk_facts(request_.path);
+    const DiskFacts facts = this->facts();
     std::string uses;
     for (const sysfs::Use& use : sysfs::uses_of(name)) {
         uses += (uses.empty() ? "" : ", ") + use.what;
@@ -201,7 +227,7 @@ bool Target::is_our_file(const std::optional<JournalHead>& clone) const {
 }
 
 JournalHead Target::head_for(const DiskFacts& source, const Geometry& geometry) const {
-    const DiskFacts facts = read_disk_facts(request_.path);
+    const DiskFacts facts = this->facts();
     const bool is_file = facts.kind == DiskKind::file;
     const std::optional<Stamp> now = look(request_.path);
     return {.geometry = geometry,
@@ -266,21 +292,23 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     resumed_.reset();
     renewed_ = false;
     TargetContent content = TargetContent::unknown;
-    if (seen_) {
-        check_fits(source, read_disk_facts(request_.path));
+    const bool existed = seen_ || export_;
+    if (existed) {
+        check_fits(source, facts());
     } else {
         create_image(request_.path, source.size);
         made_ = true;
         content = TargetContent::zeros;
         opened_ = look(request_.path);
         // The new file may lie on the source itself.
-        check_fits(source, read_disk_facts(request_.path));
+        check_fits(source, facts());
     }
     head_ = head_for(source, geometry);
-    if (seen_) {
+    if (existed) {
         find_earlier();
     }
-    Opened opened{.disk = open_target(request_.path, request_.direct, content)};
+    Opened opened{.disk = export_ ? export_->view()
+                                  : open_target(request_.path, request_.direct, content)};
     opened_ = look(request_.path);
     seen_ = opened_;
     request_.notice(fmt::format("receiving '{}' ({}) into '{}'", source.name,
@@ -345,7 +373,7 @@ void Target::record(std::span<const Range> durable) {
 }
 
 std::unique_ptr<Disk> Target::open_medium() {
-    return open_for_verify(request_.path);
+    return export_ ? export_->view() : open_for_verify(request_.path);
 }
 
 void Target::keep(Manifest manifest_of_copy) {

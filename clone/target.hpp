@@ -1,6 +1,7 @@
 #pragma once
 
 #include "clone/disk.hpp"
+#include "clone/export_target.hpp"
 #include "clone/journal.hpp"
 #include "clone/receiver.hpp"
 
@@ -18,7 +19,7 @@ enum class Existing { refuse, erase };
 enum class Earlier { go_on, ignore };
 
 struct TargetRequest {
-    std::filesystem::path path;
+    std::filesystem::path path;           ///< or the URI of an NBD export
     Existing existing = Existing::refuse; ///< what to do with a device or a file that is there
     Earlier earlier = Earlier::go_on;
     DirectIo direct = DirectIo::automatic;
@@ -37,8 +38,9 @@ public:
     Target& operator=(const Target&) = delete;
 
     /// What can be refused without knowing the source: an existing file or a device without
-    /// Existing::erase, unless it is an image with a clone or an unfinished copy; a mounted, held
-    /// or attached one. Throws Error (status 4). Writes nothing.
+    /// Existing::erase, unless it is an image with a clone or an unfinished copy, or an NBD export
+    /// with a clone; a mounted, held or attached one. Throws Error (status 4). Writes nothing. An
+    /// export is connected to, and stays so.
     void check();
 
     /// check(), which must find the very disk that it found before; then check_fits(), then opens
@@ -74,12 +76,14 @@ private:
         std::string wwn;
         bool operator==(const Stamp&) const = default;
     };
+    void check_export();
     [[nodiscard]] static std::optional<Stamp> look(const std::filesystem::path& path);
 
     /// The journal of an interrupted run whose target this is.
     [[nodiscard]] std::optional<JournalContent> find_journal() const;
     /// What the manifest says of the clone, if it is readable: nothing of it is believed.
     [[nodiscard]] std::optional<JournalHead> find_clone() const;
+    [[nodiscard]] DiskFacts facts() const;
     /// Whether the file is the very one that was written then.
     [[nodiscard]] bool is_our_file(const std::optional<JournalHead>& clone) const;
     /// What an earlier run has left, for open(). Throws Error (a refusal).
@@ -95,8 +99,10 @@ private:
     bool checked_ = false;
     std::optional<Stamp> seen_; ///< by check(); nothing: there was no such file
     std::optional<Stamp> opened_;
-    bool recorded_ = false; ///< by this run: what is unfinished now is its own
-    bool made_ = false;     ///< by this run, and nothing in it is durable
+    bool recorded_ = false;                ///< by this run: what is unfinished now is its own
+    std::unique_ptr<ExportTarget> export_; ///< where the target is one
+    bool export_is_ours_ = false;
+    bool made_ = false; ///< by this run, and nothing in it is durable
 };
 
 /// Whether a file at this path would lie in memory (tmpfs, ramfs) and be gone at the next boot.
