@@ -13,6 +13,8 @@ foreach(name clone-resume clone-bad-sectors clone-flush clone-full clone-memory)
     ENVIRONMENT "COLDSPARE=$<TARGET_FILE:coldspare>;BUILD_DIR=${CMAKE_BINARY_DIR}")
 endforeach()
 
-add_test(NAME clone-reclone COMMAND ${CMAKE_CURRENT_LIST_DIR}/clone-reclone)
-set_tests_properties(clone-reclone PROPERTIES LABELS "system;fault;reclone" SKIP_RETURN_CODE 77 TIMEOUT 300
-  ENVIRONMENT "COLDSPARE=$<TARGET_FILE:coldspare>;BUILD_DIR=${CMAKE_BINARY_DIR}")
+foreach(name clone-reclone clone-nbd)
+  add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/${name})
+  set_tests_properties(${name} PROPERTIES LABELS "system;fault;reclone" SKIP_RETURN_CODE 77 TIMEOUT 300
+    ENVIRONMENT "COLDSPARE=$<TARGET_FILE:coldspare>;BUILD_DIR=${CMAKE_BINARY_DIR}")
+endforeach()
