@@ -36,6 +36,18 @@ json to_json(const PartitionEntry& partition) {
             {"bootable", partition.bootable}, {"content", to_json(partition.content)}};
 }
 
+std::string_view kind_name(clone::DiskKind kind) {
+    switch (kind) {
+    case clone::DiskKind::block:
+        return "block";
+    case clone::DiskKind::nbd:
+        return "nbd";
+    case clone::DiskKind::file:
+        break;
+    }
+    return "file";
+}
+
 json to_json(const DiskEntry& disk) {
     json partitions = json::array();
     for (const PartitionEntry& partition : disk.partitions) {
@@ -51,7 +63,7 @@ json to_json(const DiskEntry& disk) {
     }
     const clone::DiskFacts& facts = disk.facts;
     return {{"name", facts.name},
-            {"kind", facts.kind == clone::DiskKind::block ? "block" : "file"},
+            {"kind", kind_name(facts.kind)},
             {"size", facts.size},
             {"logical_sector", facts.logical_sector},
             {"physical_sector", facts.physical_sector},
@@ -163,7 +175,8 @@ void print(Output& output, const DiskEntry& disk) {
 class DisksCommand : public Command {
 public:
     void declare(CLI::App& app) override {
-        app.add_option("disk", disks_, "devices or image files to look at; all disks if none")
+        app.add_option("disk", disks_,
+                       "devices, image files or NBD URIs to look at; all disks if none")
             ->type_name("DISK");
     }
 

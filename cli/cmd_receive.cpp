@@ -5,6 +5,7 @@
 #include "cli/link.hpp"
 #include "cli/program.hpp"
 #include "clone/generations.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/places.hpp"
 #include "clone/receiver.hpp"
 #include "clone/target.hpp"
@@ -57,8 +58,8 @@ class ReceiveCommand : public Command {
 public:
     void declare(CLI::App& app) override {
         app.add_option("target", targets_,
-                       "block device, or image file to make; DISK=TARGET where the source has "
-                       "several disks, by name or serial number")
+                       "block device, URI of an NBD export, or image file to make; DISK=TARGET "
+                       "where the source has several disks, by name or serial number")
             ->type_name("[DISK=]TARGET")
             ->required()
             ->expected(1, clone::most_disks);
@@ -130,6 +131,9 @@ private:
             .notice = note,
             .when_kept = [this] { publish_if_all_are_kept(); }});
         place.copy->check();
+        if (verify_ && clone::is_nbd_uri(place.target)) {
+            output.note(std::string(read_back_over_nbd));
+        }
         const std::string overlay = place.path.string() + ".fixup.qcow2";
         if (std::filesystem::exists(overlay)) {
             output.warning(

@@ -3,6 +3,7 @@
 #include "cli/link.hpp"
 #include "cli/program.hpp"
 #include "clone/free_space.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/sender.hpp"
 #include "clone/uses.hpp"
 
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -20,7 +22,7 @@ namespace {
 class SendCommand : public Command {
 public:
     void declare(CLI::App& app) override {
-        app.add_option("disk", names_, "the disks or images to serve")
+        app.add_option("disk", names_, "the disks, images or NBD exports (URI) to serve")
             ->type_name("DISK")
             ->required()
             ->expected(1, clone::most_disks);
@@ -55,6 +57,14 @@ public:
                                                         ? clone::OnReadError::stop
                                                         : clone::OnReadError::skip,
                                    .limit = clone::RateLimit::parse(limit_)};
+        if (const auto uri = std::ranges::find_if(names_, clone::is_nbd_uri);
+            used_only_ && uri != names_.end()) {
+            throw usage_error(
+                fmt::format("--used-only is not for '{}': file systems are looked for "
+                            "on devices and images",
+                            *uri),
+                "leave it out: what the server knows to be zeros is not read anyway");
+        }
         std::vector<std::unique_ptr<clone::Disk>> opened;
         std::vector<clone::SourceDisk> disks;
         for (const std::string& name : names_) {
@@ -86,6 +96,10 @@ public:
 
 private:
     static void warn_of_uses(const std::string& name, Output& output) {
+        if (clone::is_nbd_uri(name)) {
+            output.note("whether something writes to it during the copy, only its server knows");
+            return;
+        }
         for (const clone::Use& use : clone::uses_of(name)) {
             if (use.writes) {
                 output.warning(fmt::format("{}: what is written during the copy may be torn in it; "

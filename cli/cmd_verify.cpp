@@ -3,6 +3,7 @@
 #include "cli/link.hpp"
 #include "cli/program.hpp"
 #include "clone/manifest.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/verify.hpp"
 
 #include <CLI/CLI.hpp>
@@ -37,6 +38,9 @@ public:
             clone::verify(*disk, manifest->geometry, manifest->leaves,
                           progress_sink(output, "reading back"), stop);
         output.end_progress();
+        if (clone::is_nbd_uri(target_)) {
+            output.note(std::string(read_back_over_nbd));
+        }
         clone::require_intact(report);
         output.line(fmt::format("'{}' is the clone of '{}' made {}: {} read back in {:.1f} s",
                                 target_, manifest->source_name, manifest->created,

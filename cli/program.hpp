@@ -16,6 +16,11 @@ namespace coldspare::cli {
 
 inline constexpr const char* default_state_dir = "/var/lib/coldspare";
 
+/// Said wherever an NBD export is read back.
+inline constexpr std::string_view read_back_over_nbd =
+    "what is read back comes from the NBD server: whether from its medium or its cache, only it "
+    "knows";
+
 /// --direct auto|on|off
 void declare_direct(CLI::App& app, std::string& value);
 [[nodiscard]] clone::DirectIo parse_direct(const std::string& value);

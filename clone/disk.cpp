@@ -11,6 +11,8 @@
 #include "base/handle.hpp"
 #include "base/text.hpp"
 #include "clone/buffer.hpp"
+#include "clone/disk_nbd.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/range.hpp"
 #include "clone/uses.hpp"
 
@@ -264,6 +266,9 @@ Fd open_direct(const fs::path& path, int flags, DirectIo direct) {
 } // namespace
 
 std::unique_ptr<Disk> open_source(const fs::path& path, DirectIo direct) {
+    if (is_nbd_uri(path)) {
+        return open_nbd(path, NbdUse::read, direct);
+    }
     DiskFacts facts = read_disk_facts(path);
     if (facts.size == 0) {
         throw Error(fmt::format("'{}' is empty: there is nothing to copy", path.string()));
@@ -306,6 +311,9 @@ void lock_target(int fd, const fs::path& path) {
 } // namespace
 
 std::unique_ptr<Disk> open_target(const fs::path& path, DirectIo direct, TargetContent content) {
+    if (is_nbd_uri(path)) {
+        return open_nbd(path, NbdUse::write, direct);
+    }
     DiskFacts facts = read_disk_facts(path);
     const int exclusive = facts.kind == DiskKind::block ? O_EXCL : 0;
     Fd buffered(::open(path.c_str(), O_RDWR | O_CLOEXEC | exclusive));
@@ -356,6 +364,9 @@ void require_cold(int fd, std::uint64_t size, const fs::path& path) {
 } // namespace
 
 std::unique_ptr<Disk> open_for_verify(const fs::path& path) {
+    if (is_nbd_uri(path)) {
+        return open_nbd(path, NbdUse::read, DirectIo::automatic);
+    }
     DiskFacts facts = read_disk_facts(path);
     Fd buffered = open_file(path, O_RDONLY);
     Fd unbuffered = open_direct(path, O_RDONLY, DirectIo::automatic);
@@ -376,18 +387,6 @@ std::unique_ptr<Disk> open_for_verify(const fs::path& path) {
     }
     return std::make_unique<LinuxDisk>(std::move(facts), std::move(buffered), std::move(unbuffered),
                                        TargetContent::unknown);
-}
-
-void create_image(const fs::path& path, std::uint64_t size) {
-    // It holds every secret of the server.
-    const Fd fd = open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
-        const int reason = errno;
-        fs::remove(path);
-        throw system_error(
-            fmt::format("cannot make '{}' {} long", path.string(), format_bytes(size)), reason);
-    }
-    sync_parent_directory(path);
 }
 
 } // namespace coldspare::clone

@@ -13,12 +13,16 @@
 
 namespace coldspare::clone {
 
-enum class DiskKind { file, block };
+enum class DiskKind {
+    file,
+    block,
+    nbd, ///< an export of an NBD server (clone/disk_nbd.hpp)
+};
 
 /// What is known of a disk. Sector sizes are 0 where they are not known (an image file whose
 /// content does not tell).
 struct DiskFacts {
-    std::string name; ///< as it was asked for: path of the device or the image
+    std::string name; ///< as it was asked for: path of the device or the image, URI of the export
     DiskKind kind = DiskKind::file;
     std::uint64_t size = 0;
     std::uint32_t logical_sector = 0;
@@ -77,7 +81,10 @@ public:
 /// Whether I/O passes by the page cache.
 enum class DirectIo { automatic, on, off };
 
-/// The facts of a device or image without opening it for I/O. Throws Error.
+// Wherever a path is asked for below, it may be the URI of an NBD export as well.
+
+/// The facts of a device or image without opening it for I/O; of an export by connecting to its
+/// server for a moment. Throws Error.
 [[nodiscard]] DiskFacts read_disk_facts(const std::filesystem::path& path);
 
 /// Opens a source, read-only: `write` and `zero` are errors.
@@ -98,7 +105,8 @@ enum class TargetContent {
 [[nodiscard]] Error locked_by_another_run(std::string_view name);
 
 /// Opens a finished copy for reading its medium back: past the page cache, or with the cache of the
-/// file dropped first where direct I/O is not to be had.
+/// file dropped first where direct I/O is not to be had. Of an NBD export nobody knows what cache
+/// its server reads from.
 [[nodiscard]] std::unique_ptr<Disk> open_for_verify(const std::filesystem::path& path);
 
 /// Creates an image file of `size` bytes, sparse. Throws Error; never replaces an existing file.

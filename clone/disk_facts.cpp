@@ -3,6 +3,9 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/handle.hpp"
+#include "base/text.hpp"
+#include "clone/disk_nbd.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/sysfs.hpp"
 
 #include <fmt/format.h>
@@ -15,6 +18,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace coldspare::clone {
 
@@ -75,6 +79,9 @@ bool overlap(const DiskFacts& one, const DiskFacts& other) {
 }
 
 DiskFacts read_disk_facts(const fs::path& path) {
+    if (is_nbd_uri(path)) {
+        return open_nbd(path, NbdUse::read, DirectIo::automatic)->facts();
+    }
     const struct stat status = stat_of(path);
     DiskFacts facts;
     facts.name = path.string();
@@ -102,6 +109,18 @@ DiskFacts read_disk_facts(const fs::path& path) {
             "'coldspare disks' lists the disks of this machine");
     }
     return facts;
+}
+
+void create_image(const fs::path& path, std::uint64_t size) {
+    // It holds every secret of the server.
+    const Fd fd = open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
+        const int reason = errno;
+        fs::remove(path);
+        throw system_error(
+            fmt::format("cannot make '{}' {} long", path.string(), format_bytes(size)), reason);
+    }
+    sync_parent_directory(path);
 }
 
 } // namespace coldspare::clone

@@ -105,6 +105,9 @@ void read_table(int fd, DiskEntry& entry) {
 DiskEntry inspect_disk(const fs::path& path) {
     DiskEntry entry;
     entry.facts = read_disk_facts(path);
+    if (entry.facts.kind == DiskKind::nbd) {
+        return entry; // libblkid reads from descriptors alone.
+    }
     entry.uses = uses_of(path);
     struct stat status {};
     if (entry.facts.kind == DiskKind::block && ::stat(path.c_str(), &status) == 0) {

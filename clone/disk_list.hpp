@@ -45,7 +45,8 @@ struct DiskEntry {
 /// Every disk of this machine that has a size, in the kernel's order. Reads, and never writes.
 [[nodiscard]] std::vector<DiskEntry> list_disks();
 
-/// One disk or image. Throws Error if it cannot be read.
+/// One disk or image. Throws Error if it cannot be read. Of an NBD export only the facts: its table
+/// and content are not looked at.
 [[nodiscard]] DiskEntry inspect_disk(const std::filesystem::path& path);
 
 } // namespace coldspare::clone

@@ -7,6 +7,7 @@
 #include "clone/copy_file.hpp"
 #include "clone/file_identity.hpp"
 #include "clone/manifest.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/open_files.hpp"
 #include "clone/seal.hpp"
 
@@ -110,6 +111,11 @@ void publish_overlay(const fs::path& image, const fs::path& overlay) {
 
 Generations::Generations(fs::path image, std::function<void(std::string_view)> notice)
     : image_(std::move(image)), notice_(std::move(notice)) {
+    if (is_nbd_uri(image_)) {
+        throw refusal(fmt::format("keep generations of '{}': it is no image file", image_.string()),
+                      "the server of an export can make a snapshot before each re-clone: leave "
+                      "--keep away");
+    }
     if (!fs::is_directory(directory_of(image_))) {
         throw usage_error(fmt::format("there is no directory '{}'", directory_of(image_).string()),
                           "make the directory, or choose another target");

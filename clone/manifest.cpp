@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "clone/generations.hpp"
 #include "clone/little_endian.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/sysfs.hpp"
 
 #include <fmt/format.h>
@@ -253,6 +254,10 @@ namespace {
 
 /// Beside an image; for a device in the state directory.
 fs::path path_for(const fs::path& target, const fs::path& state_dir, std::string_view suffix) {
+    if (is_nbd_uri(target)) {
+        return state_dir / "manifests" /
+               (file_name_of(parse_nbd_uri(target)) + std::string(suffix));
+    }
     if (!fs::is_block_file(target)) {
         return fmt::format("{}{}", resolve_generation(target).string(), suffix);
     }

@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "clone/disk_list.hpp"
+#include "clone/nbd_uri.hpp"
 #include "clone/place_ext.hpp"
 
 #include <fmt/format.h>
@@ -21,6 +22,9 @@ struct Region {
 };
 
 std::vector<Region> regions_of(const std::filesystem::path& path) {
+    if (is_nbd_uri(path)) {
+        return {}; // Its server may have no room for one more client.
+    }
     try {
         const DiskEntry disk = inspect_disk(path);
         if (disk.table.empty()) {

@@ -22,10 +22,14 @@ namespace {
 
 constexpr std::size_t attribute_limit = 64 * 1024;
 
+} // namespace
+
 const std::string& boot_id() {
     static const std::string id = attribute("/proc/sys/kernel/random/boot_id");
     return id;
 }
+
+namespace {
 
 std::string origin_of_block(dev_t device) {
     return fmt::format("block:{}:{}:{}", boot_id(), ::major(device), ::minor(device));

@@ -48,6 +48,9 @@ struct Hardware {
 /// the text. The kernel keeps that page of disks of libata as well.
 [[nodiscard]] std::string serial_in_page_80(std::string_view page);
 
+/// A name for this machine as long as it runs.
+[[nodiscard]] const std::string& boot_id();
+
 /// "file:BOOT:DEV:INODE": names one file of one running machine.
 [[nodiscard]] std::string origin_of_file(dev_t device, ino_t inode);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "clone/disk.hpp"
+#include "clone/export_target.hpp"
 #include "clone/journal.hpp"
 #include "clone/overwrite.hpp"
 #include "clone/receiver.hpp"
@@ -25,7 +26,7 @@ enum class Earlier {
 };
 
 struct TargetRequest {
-    std::filesystem::path path;
+    std::filesystem::path path;           ///< or the URI of an NBD export
     Existing existing = Existing::refuse; ///< what to do with a device or a file that is there
     Earlier earlier = Earlier::go_on;
     DirectIo direct = DirectIo::automatic;
@@ -49,9 +50,10 @@ public:
     Target& operator=(const Target&) = delete;
 
     /// What can be refused without knowing the source: an existing file or a device without
-    /// Existing::erase, unless it is an image with a clone or an unfinished copy, or a person who
-    /// is asked types what it is; one in use (clone/uses.hpp). Throws Error (status 4, or 5 if
-    /// another run has it). Writes nothing.
+    /// Existing::erase, unless it is an image with a clone or an unfinished copy, an NBD export
+    /// with a clone, or a person who is asked types what it is; one in use (clone/uses.hpp). Throws
+    /// Error (status 4, or 5 if another run has it). Writes nothing. An export is connected to, and
+    /// stays so.
     void check();
 
     /// check(), which must find the very disk that it found before; then check_fits(), then opens
@@ -91,12 +93,14 @@ private:
         std::string wwn;
         bool operator==(const Stamp&) const = default;
     };
+    void check_export();
     [[nodiscard]] static std::optional<Stamp> look(const std::filesystem::path& path);
 
     /// The journal of an interrupted run whose target this is.
     [[nodiscard]] std::optional<JournalContent> find_journal() const;
     /// What the manifest says of the clone but its leaves, if it is readable: nothing is believed.
     [[nodiscard]] std::optional<Manifest> find_clone() const;
+    [[nodiscard]] DiskFacts facts() const;
     /// Whether the file is the very one that was written then.
     [[nodiscard]] bool is_our_file(const std::optional<Manifest>& clone) const;
     /// What an earlier run has left, for open(). Throws Error (a refusal).
@@ -121,8 +125,10 @@ private:
     std::optional<Stamp> opened_;
     bool ends_settled_ = false; ///< saved, or nothing that is lost: by this run or an earlier one
     std::optional<SavedEnds> saved_;
-    bool recorded_ = false; ///< by this run: what is unfinished now is its own
-    bool made_ = false;     ///< by this run, and nothing in it is durable
+    bool recorded_ = false;                ///< by this run: what is unfinished now is its own
+    std::unique_ptr<ExportTarget> export_; ///< where the target is one
+    bool export_is_ours_ = false;
+    bool made_ = false; ///< by this run, and nothing in it is durable
 };
 
 /// Whether a file at this path would lie in memory (tmpfs, ramfs) and be gone at the next boot.

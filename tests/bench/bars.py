@@ -27,7 +27,8 @@ class Bar:
 
     def how(self):
         """What of ours it is, as an operator would say it."""
-        return {who.OURS: "TLS", who.OURS_PLAIN: "`--insecure`", who.OURS_USED: "TLS, `--used-only`"}[self.ours]
+        return {who.OURS: "TLS", who.OURS_PLAIN: "`--insecure`", who.OURS_USED: "TLS, `--used-only`",
+                who.OURS_NBD: "`--insecure`, into an NBD export"}[self.ours]
 
     def label(self):
         return f"{self.image}, {self.link}, {self.how()} against {self.peer}"
@@ -48,6 +49,7 @@ BARS = (
     Bar("random", UNSHAPED, who.OURS, *_AES, None),  # what the bar above owes to the peer's cipher
     Bar("random", UNSHAPED, who.OURS, *_PLAIN, 0.8),
     Bar("random", UNSHAPED, who.OURS, *_alone(who.NETCAT), 3),
+    Bar("random", UNSHAPED, who.OURS_NBD, "nbdcopy, plain, pushed", (who.NBDCOPY_PUSHED,), 0.8),
     Bar("real", UNSHAPED, who.OURS, *_PLAIN, 0.9),
     Bar("real", GIGABIT, who.OURS, *_alone(who.NETCAT), 5),
     Bar("real", GIGABIT, who.OURS, *_alone(who.ZSTD), 1.2),

@@ -7,6 +7,7 @@ ended and the target is flushed to its medium.
 import contextlib
 import os
 import resource
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from processes import Failed, Pipeline, run, wait_for_all, wait_for_listener
 OURS = "coldspare"
 OURS_PLAIN = "coldspare --insecure"
 OURS_USED = "coldspare --used-only"
+OURS_NBD = "coldspare --insecure, into nbdkit"
 NETCAT = "dd bs=1M | nc"
 ZSTD = "zstd -T0 -1 | nc"
 NBDCOPY = "nbdcopy, plain"
@@ -53,6 +55,7 @@ class Contestants:
             OURS: self._coldspare,
             OURS_PLAIN: self._coldspare_plain,
             OURS_USED: self._coldspare_used,
+            OURS_NBD: self._coldspare_nbd,
             NETCAT: self._netcat,
             ZSTD: self._zstd,
             NBDCOPY: self._nbd_pull,
@@ -86,9 +89,10 @@ class Contestants:
         return Sample(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
     def remove_target(self):
-        for leftover in (self.target, self.target + ".manifest", self.target + ".journal", self._log):
+        for leftover in (*[self.target + end for end in ("", ".manifest", ".journal", ".sock", ".pid")], self._log):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(leftover)
+        shutil.rmtree(self.target + ".state", ignore_errors=True)
 
     def _secret(self, name, line):
         path = os.path.join(os.path.dirname(self.target), name)
@@ -116,11 +120,12 @@ class Contestants:
             disks.flush(self.target)
             return time.monotonic() - started
 
-    def _coldspare(self, image, link, security=(), sending=()):
+    def _coldspare(self, image, link, security=(), sending=(), receiving=(), target=None):
         port = free_port()
         security = security or ("--token-file", self._token)
         send = [self.program, "send", "--listen", f"{link.source_address}:{port}", *security, *sending, image.path]
-        receive = [self.program, "receive", "--connect", f"{link.source_address}:{port}", *security, self.target]
+        receive = [self.program, "receive", "--connect", f"{link.source_address}:{port}", *security, *receiving,
+                   target or self.target]
         return self._race(Pipeline(send, prefix=link.source_prefix), port, link.target_prefix, [receive])
 
     def _coldspare_plain(self, image, link):
@@ -128,6 +133,20 @@ class Contestants:
 
     def _coldspare_used(self, image, link):
         return self._coldspare(image, link, sending=("--used-only",))
+
+    def _coldspare_nbd(self, image, link):
+        """nbdkit serves the target to our receiver, on the same machine."""
+        self._make_target(image)
+        socket, ready = self.target + ".sock", self.target + ".pid"
+        with Pipeline(["nbdkit", "--foreground", "--pidfile", ready, "--unix", socket, "file", self.target]) as server:
+            while not os.path.exists(ready) and server.processes[0].poll() is None:
+                time.sleep(0.01)
+            return self._coldspare(image, link, security=("--insecure",), target=f"nbd+unix:///?socket={socket}",
+                                   receiving=("--erase", "--state-dir", self.target + ".state"))
+
+    def _make_target(self, image):
+        with open(self.target, "wb") as file:
+            file.truncate(image.size)
 
     def _through_netcat(self, link, pack, unpack, target=os.devnull):
         port = free_port()
@@ -175,8 +194,7 @@ class Contestants:
     def _nbd_push(self, image, link, tls=False, ciphers=()):
         """nbdkit serves the target, nbdcopy reads the source."""
         port = free_port()
-        with open(self.target, "wb") as file:
-            file.truncate(image.size)
+        self._make_target(image)
         serve = self._nbdkit(port, link.target_address, tls, "file", self.target)
         copy = [*ciphers, "nbdcopy", "--flush", image.path, self._nbd_uri(port, link.target_address, tls)]
         return self._race(Pipeline([*ciphers, *serve], prefix=link.target_prefix), port,

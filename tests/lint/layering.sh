@@ -23,6 +23,7 @@ home_of() {
     openssl/*) echo 'clone/tls.cpp' ;;
     blkid/* | libudev.h) echo 'clone/disk_list.cpp' ;;
     ext2fs/* | et/*) echo 'clone/*_ext.cpp' ;;
+    libnbd.h) echo 'clone/nbd_connection.cpp' ;;
     liburing.h) echo 'clone/disk_queue.cpp' ;;
     guestfs.h) echo 'fixup/appliance/guest.cpp' ;;
     CLI/*) echo 'cli/*' ;;

@@ -14,7 +14,7 @@ foreach(name clone-resume clone-bad-sectors clone-flush clone-full clone-memory)
 endforeach()
 
 # The time is for the nightly form.
-foreach(name clone-reclone clone-generations clone-several)
+foreach(name clone-reclone clone-generations clone-several clone-nbd)
   add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/${name})
   set_tests_properties(${name} PROPERTIES LABELS "system;fault;reclone" SKIP_RETURN_CODE 77 TIMEOUT 600
     ENVIRONMENT "COLDSPARE=$<TARGET_FILE:coldspare>;BUILD_DIR=${CMAKE_BINARY_DIR}")
