@@ -58,6 +58,11 @@ class Verdicts(unittest.TestCase):
             self.assertEqual(found((1, 1, 1), stored=renewal(**{count: limit})).wire_verdict(), PASS, count)
             self.assertEqual(found((1, 1, 1), stored=renewal(**{count: limit + 1})).wire_verdict(), MISS, count)
 
+    def test_compression_excuses_nothing(self):
+        compressed = found((1, 1, 1), (1, 1, 1))
+        compressed.timed[1].renewal.packets = int(GIB / 1000) + 1
+        self.assertEqual(compressed.wire_verdict(), MISS)
+
     def test_one_miss_is_enough(self):
         self.assertTrue(found((1, 1, 1)).good())
         self.assertFalse(found((2, 1, 1)).good())
