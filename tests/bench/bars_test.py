@@ -67,19 +67,21 @@ class Text(unittest.TestCase):
     def test_the_document_keeps_what_people_wrote(self):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "doc.md"
-            path.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
-            report.write_doc(path, "new")
+            begin, end = report.FIGURES
+            path.write_text(f"before\n{begin}\nold\n{end}\nafter\n", encoding="utf-8")
+            report.write_doc(path, "new", report.FIGURES)
             self.assertEqual(path.read_text(encoding="utf-8"),
-                             f"before\n{report.BEGIN}\n\nnew\n\n{report.END}\nafter\n")
+                             f"before\n{begin}\n\nnew\n\n{end}\nafter\n")
             path.write_text("no markers\n", encoding="utf-8")
             with self.assertRaises(Failed):
-                report.write_doc(path, "new")
+                report.write_doc(path, "new", report.FIGURES)
             self.assertEqual(path.read_text(encoding="utf-8"), "no markers\n")
 
     def test_the_repository_s_document_has_the_marker_lines(self):
         text = (images.REPO / "docs/PERFORMANCE.md").read_text(encoding="utf-8")
-        self.assertLess(0, text.find(report.BEGIN + "\n"))
-        self.assertLess(text.find(report.BEGIN), text.find(report.END + "\n"))
+        for begin, end in (report.FIGURES, report.RECLONE):
+            self.assertLess(0, text.find(begin + "\n"))
+            self.assertLess(text.find(begin), text.find(end + "\n"))
 
     def test_sizes_are_whole_mebibytes(self):
         self.assertEqual(images.parse_size("2G"), 2 << 30)

@@ -40,6 +40,17 @@ class Sample:
     cpu: float  # seconds of one core, user and system, of all programs on both sides
 
 
+def race(listener, port, connect, target, server=False):
+    """Calls connect(), which starts the connecting side, when the other listens. A server does not end by itself."""
+    with listener:
+        wait_for_listener(port, listener)
+        started = time.monotonic()
+        with connect() as second:
+            wait_for_all(second, *([] if server else [listener]))
+        disks.flush(target)
+        return time.monotonic() - started
+
+
 class Contestants:
     def __init__(self, program, work, targets):
         self.program = program
@@ -111,14 +122,7 @@ class Contestants:
             raise Failed("made a copy that differs")
 
     def _race(self, listener, port, prefix, stages, server=False):
-        """Starts the connecting stages when the other side listens. A server does not end by itself."""
-        with listener:
-            wait_for_listener(port, listener)
-            started = time.monotonic()
-            with Pipeline(*stages, prefix=prefix) as second:
-                wait_for_all(second, *([] if server else [listener]))
-            disks.flush(self.target)
-            return time.monotonic() - started
+        return race(listener, port, lambda: Pipeline(*stages, prefix=prefix), self.target, server)
 
     def _coldspare(self, image, link, security=(), sending=(), receiving=(), target=None):
         port = free_port()

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from processes import run
+from processes import Pipeline, run, wait_for_all
 
 _BLOCK = 1 << 20
 
@@ -38,6 +38,17 @@ def loop_device(path, start, length, writable=False):
         yield device
     finally:
         os.close(fd)
+
+
+def reading_seconds(*paths):
+    """Seconds that plain sequential reads of whole files take past the cache, all at once; until the last has ended."""
+    for path in paths:
+        drop_cache(path)
+    started = time.monotonic()
+    with contextlib.ExitStack() as cleanup:
+        wait_for_all(*[cleanup.enter_context(Pipeline(["dd", f"if={path}", "of=/dev/null", "bs=1M", "iflag=direct"]))
+                       for path in paths])
+        return time.monotonic() - started
 
 
 def _in_threads(count, work):

@@ -1,12 +1,13 @@
 """The images that are copied: random data, and the disk of a half-used Debian server.
 
-The server is tests/system/guests/build-physical-server with 4 GiB. What is installed there is little, so files of this
-machine's /usr are copied to its /srv, in an order that depends on their names alone, until half of the disk is used.
-The other half was never written and is zero: holes in the image file.
+The server is tests/system/guests/build-physical-server. What is installed there is little, so files of this machine's
+/usr are copied to its /srv, in an order that depends on their names alone and more than once if need be, until half of
+the disk is used. The other half was never written and is zero: holes in the image file.
 """
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -55,14 +56,13 @@ def real_image(path, work):
     """An existing image, or the built one. Sources lie where targets do: a copy is made if that is another file system."""
     facts = ""
     if not path:
-        path = _build()
-        facts = Path(path).with_suffix(".json").read_text(encoding="utf-8")
+        path, facts = built_server(4 * GIB)
     if os.stat(path).st_dev != os.stat(work).st_dev:
         run("cp", "--sparse=always", path, os.path.join(work, "real.img"))
         path = os.path.join(work, "real.img")
     size = os.path.getsize(path)
     ext4 = [part for part in _partitions(path) if _type(path, *part) == "ext4"]
-    return Image(f"real {size / GIB:g} GiB", path, size, ext4, json.loads(facts)["text"] if facts else "")
+    return Image(f"real {size / GIB:g} GiB", path, size, ext4, facts)
 
 
 def _partitions(path):
@@ -78,9 +78,10 @@ def _type(path, start, length):
     return subprocess.run(probe, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _build():
+def built_server(size):
+    """The path of a server's disk of so many bytes, in whole GiB, which nobody may change; and a sentence about it."""
     builder = REPO / "tests/system/guests/build-physical-server"
-    base = Path(run(builder, "4G").strip().splitlines()[-1])
+    base = Path(run(builder, f"{size // GIB}G").strip().splitlines()[-1])
     key = hashlib.sha256((base.parent.name + Path(__file__).read_text(encoding="utf-8")).encode()).hexdigest()[:16]
     image = base.parent.parent / f"bench-{key}" / "server.img"
     if not image.exists():
@@ -94,19 +95,30 @@ def _build():
             partial.rename(image)
         finally:
             partial.unlink(missing_ok=True)
-    return str(image)
+    return str(image), json.loads(image.with_suffix(".json").read_text(encoding="utf-8"))["text"]
 
 
 def _use(path):
     """Fills half of the fresh installation's disk; what it is then, in a sentence."""
-    start, length = next(part for part in _partitions(path) if _type(path, *part) == "ext4")
+    start, _ = _ext4(path)
     files = _content()
-    with disks.loop_device(path, start, length, writable=True) as device, _mounted(device) as root:
+    with mounted_server(path) as root:
         used = _fill(files, root / "srv", root, lambda info: _used(info) >= os.path.getsize(path) // 2)
     run("e2fsck", "-fn", f"{path}?offset={start}")
     packed = int(subprocess.run(f"zstd -q -T0 -1 -c '{path}' | wc -c", shell=True, capture_output=True, check=True).stdout)
     size = os.path.getsize(path)
     return f"{used / GIB:.2f} of {size / GIB:g} GiB used, the rest never written; `zstd -1` makes {packed / GIB:.2f} GiB of it"
+
+
+def _ext4(path):
+    return next(part for part in _partitions(path) if _type(path, *part) == "ext4")
+
+
+@contextlib.contextmanager
+def mounted_server(path):
+    """The root directory of a server's disk, to be changed."""
+    with disks.loop_device(path, *_ext4(path), writable=True) as device, _mounted(device) as root:
+        yield root
 
 
 def _used(info):
@@ -123,20 +135,20 @@ def _content():
                 info = os.lstat(path)
                 if stat.S_ISREG(info.st_mode) and info.st_size:
                     found.setdefault((info.st_dev, info.st_ino), path)
-    return iter(sorted(found.values(), key=lambda path: hashlib.sha256(path.encode(errors="replace")).digest()))
+    return sorted(found.values(), key=lambda path: hashlib.sha256(path.encode(errors="replace")).digest())
 
 
 def _fill(files, folder, root, enough):
     """Copies files until there is enough; the bytes that the file system then uses. Delayed allocation counts."""
-    for path in files:
+    for turn, path in itertools.product(["", "again", "once-more"], files):
         if enough(os.statvfs(root)):
             break
-        target = folder / path.lstrip("/")
+        target = folder / turn / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(path, target)
     else:
-        raise Failed("this machine's /usr is too small to fill half of the image; name an image with --image")
+        raise Failed("this machine's /usr is too small to fill half of the image")
     run("sync", "--file-system", root)
     return _used(os.statvfs(root))
 

@@ -1,10 +1,11 @@
 """What stands between source and target: this machine's loopback, or a cable of a known rate between two namespaces.
 
 Both ends of the cable are namespaces of their own, each shaped by a token bucket where it sends. They live in a mount
-namespace that only this benchmark has (clone-vs-peers makes it), so nothing is left of them, whatever ends it.
+namespace that only this benchmark has (places.py makes it), so nothing is left of them, whatever ends it.
 """
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -55,6 +56,25 @@ def gigabit():
 
 
 LINKS = {UNSHAPED: unshaped, GIGABIT: gigabit}
+
+
+@dataclass
+class Carried:
+    """Bytes that went over a cable, both ways."""
+    device: int  # as its network devices count: of what leaves in one piece and is cut up later, the headers once
+    packets: int  # as its shapers count: each packet with all its headers
+
+    def since(self, earlier):
+        return Carried(self.device - earlier.device, self.packets - earlier.packets)
+
+
+def carried(cable):
+    """What a cable has carried since it was made. What each end sends, the other receives."""
+    total = Carried(0, 0)
+    for prefix in (cable.source_prefix, cable.target_prefix):
+        total.device += int(run(*prefix, "cat", "/sys/class/net/wire/statistics/tx_bytes"))
+        total.packets += json.loads(run(*prefix, "tc", "-s", "-j", "qdisc", "show", "dev", "wire"))[0]["bytes"]
+    return total
 
 
 def free_port():

@@ -11,8 +11,9 @@ import bars
 from links import GIGABIT
 from processes import Failed, run
 
-BEGIN = "<!-- figures: written by tests/bench/clone-vs-peers --write-doc -->"
-END = "<!-- end of figures -->"
+# The lines between which a benchmark writes into docs/PERFORMANCE.md.
+FIGURES = ("<!-- figures: written by tests/bench/clone-vs-peers --write-doc -->", "<!-- end of figures -->")
+RECLONE = ("<!-- re-clone: written by tests/bench/reclone --write-doc -->", "<!-- end of re-clone -->")
 
 
 def machine(work, targets):
@@ -108,11 +109,11 @@ class Result:
         }
 
 
-def write_doc(path, text):
+def write_doc(path, text, markers):
     """Replaces what stands between the two marker lines."""
     old = path.read_text(encoding="utf-8")
-    head, begin, rest = old.partition(BEGIN + "\n")
-    _, end, tail = rest.partition(END + "\n")
+    head, begin, rest = old.partition(markers[0] + "\n")
+    _, end, tail = rest.partition(markers[1] + "\n")
     if not begin or not end:
-        raise Failed(f"'{path}' lacks the marker lines '{BEGIN}' and '{END}'")
+        raise Failed(f"'{path}' lacks the marker lines '{markers[0]}' and '{markers[1]}'")
     path.write_text(head + begin + "\n" + text + "\n\n" + end + tail, encoding="utf-8")
