@@ -1,5 +1,6 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/layout_options.hpp"
 #include "cli/link.hpp"
 #include "cli/program.hpp"
 #include "clone/places.hpp"
@@ -28,16 +29,20 @@ public:
         app.add_flag("--full", full_,
                      "copy everything, whatever an earlier run has left on the target");
         app.add_flag("--verify", verify_, "read the medium back before saying that it is done");
+        layout_.declare(app);
         declare_direct(app, direct_);
     }
 
     ExitStatus run(Output& output, std::stop_token stop) override {
-        clone::Target target({.path = target_,
-                              .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
-                              .earlier = full_ ? clone::Earlier::ignore : clone::Earlier::go_on,
-                              .direct = parse_direct(direct_),
-                              .state_dir = link_.state_dir(),
-                              .notice = [&output](std::string_view text) { output.note(text); }});
+        const bool overwrites = erase_ || layout_.dry_run(); // which writes nothing
+        clone::Target target(
+            {.path = target_,
+             .existing = overwrites ? clone::Existing::erase : clone::Existing::refuse,
+             .earlier = full_ ? clone::Earlier::ignore : clone::Earlier::go_on,
+             .direct = parse_direct(direct_),
+             .state_dir = link_.state_dir(),
+             .partitions = layout_.options(),
+             .notice = [&output](std::string_view text) { output.note(text); }});
         target.check();
         if (const std::string overlay = target_ + ".fixup.qcow2";
             std::filesystem::exists(overlay)) {
@@ -56,13 +61,23 @@ public:
                                             .streams = link_.streams(),
                                             .read_back = verify_ ? clone::ReadBack::yes
                                                                  : clone::ReadBack::no};
-        const clone::CopyReport report = link_.run_sessions(
-            output, progress_sink(output, "copying"), [&](const clone::ProgressSink& progress) {
-                return clone::receive_disk(*peers, options, target, progress, stop);
-            });
+        const auto session = [&](const clone::ProgressSink& progress) {
+            return clone::receive_disk(*peers, options, target, progress, stop);
+        };
+        if (layout_.dry_run()) {
+            return show_plan(output, target, session);
+        }
+        const clone::CopyReport report =
+            link_.run_sessions(output, progress_sink(output, "copying"), session);
         output.end_progress();
+        for (const std::string& text : target.finish(stop)) {
+            output.note(text);
+        }
         print_report(output, report);
         nlohmann::json fields = to_json(report);
+        if (target.layout()) {
+            fields["layout"] = to_json(*target.layout());
+        }
         fields["target"] = target_;
         fields["manifest"] = target.manifest().string();
         if (!report.unreadable.empty()) {
@@ -74,6 +89,22 @@ public:
     }
 
 private:
+    /// A session that ends with the plan.
+    template <typename Session>
+    ExitStatus show_plan(Output& output, const clone::Target& target,
+                         const Session& session) const {
+        try {
+            static_cast<void>(session([](const clone::Progress&) {}));
+        } catch (const Error& error) {
+            if (!target.layout() || error.status() != ExitStatus::incomplete) {
+                throw;
+            }
+        }
+        output.result(ExitStatus::done,
+                      {{"target", target_}, {"layout", to_json(*target.layout())}});
+        return ExitStatus::done;
+    }
+
     /// Says what is zeros in the copy because the source could not read it, and whose it was.
     void report_unreadable(Output& output, const clone::CopyReport& report,
                            const clone::Target& target, nlohmann::json& fields,
@@ -81,7 +112,7 @@ private:
         nlohmann::json list = nlohmann::json::array();
         std::uint64_t bytes = 0;
         for (const clone::Place& place :
-             clone::places_of(target_, report.unreadable, look_for_files, stop)) {
+             clone::places_of(target_, target.lying_at(report.unreadable), look_for_files, stop)) {
             bytes += place.range.length;
             output.line("unreadable: " + place.text());
             list.push_back({{"offset", place.range.offset},
@@ -101,6 +132,7 @@ private:
     static constexpr std::chrono::seconds look_for_files{20};
 
     LinkOptions link_;
+    LayoutOptions layout_;
     std::string target_;
     std::string direct_ = "auto";
     bool erase_ = false;

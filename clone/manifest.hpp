@@ -3,6 +3,7 @@
 #include "clone/blocks.hpp"
 #include "clone/digest.hpp"
 #include "clone/disk.hpp"
+#include "clone/disk_view.hpp"
 #include "clone/range.hpp"
 
 #include <cstdint>
@@ -13,6 +14,13 @@
 #include <vector>
 
 namespace coldspare::clone {
+
+/// A partition whose file system was grown after the copy, so that it is another than the source's.
+struct Grown {
+    unsigned number = 0;
+    Range source; ///< where it lies on the source
+    bool operator==(const Grown&) const = default;
+};
 
 /// What a finished clone is known to be: written last, removed before its target is written again.
 /// The bytes: docs/FORMATS.md 1.
@@ -29,6 +37,8 @@ struct Manifest {
     std::uint64_t target_inode = 0;   ///< of an image file; 0 for a device, or if not known
     std::uint64_t target_born = 0;    ///< likewise, ns since 1970
     std::vector<Range> unreadable;    ///< what the source could not read; at most 1000 are kept
+    std::optional<DiskView> view;     ///< where its bytes lie, if not where the source has them
+    std::vector<Grown> grown;
     std::vector<Leaf> leaves;
 };
 

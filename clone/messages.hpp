@@ -50,6 +50,7 @@ struct DiskMessage {
     DiskFacts facts;
     std::uint32_t block_size = default_block_size;
     bool last = true;
+    bool table = false; ///< TABLE follows
 };
 
 [[nodiscard]] std::string encode(const DiskMessage& disk);
@@ -65,6 +66,7 @@ struct PlanMessage {
     std::string session;
     unsigned streams = 1;
     CopyMode mode = CopyMode::full;
+    bool unwanted = false; ///< UNWANTED follows
 };
 
 [[nodiscard]] std::string encode(const PlanMessage& plan);

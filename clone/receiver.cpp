@@ -18,6 +18,7 @@
 #include "clone/control.hpp"
 #include "clone/rehash.hpp"
 #include "clone/sender.hpp"
+#include "clone/table_regions.hpp"
 #include "clone/target_worker.hpp"
 #include "clone/verify.hpp"
 #include "clone/wire.hpp"
@@ -256,14 +257,20 @@ CopyReport receive_disk(Peers& peers, const ReceiveOptions& options, Destination
     Control control(std::move(opened.channel), Role::target, opened.agreement.streams, idle);
     try {
         const DiskMessage disk = parse_disk(control.expect(FrameType::disk, stop));
+        destination.told_table(
+            disk.table ? parse_regions(control.expect(FrameType::table, stop), disk.facts.size)
+                       : TableRegions());
         target = destination.open(disk.facts, {disk.facts.size, disk.block_size});
         start(session, *target.disk, disk);
         control.count(session->counters);
         const std::vector<std::byte> id = random_bytes(16);
         const PlanMessage plan{
             to_hex(std::string_view(reinterpret_cast<const char*>(id.data()), id.size())),
-            opened.agreement.streams, target.mode};
+            opened.agreement.streams, target.mode, !target.unwanted.empty()};
         control.send(FrameType::plan, encode(plan), stop);
+        if (plan.unwanted) {
+            control.send(FrameType::unwanted, encode_ranges(target.unwanted), stop);
+        }
         static_cast<void>(control.expect(FrameType::ready, stop));
         destination.begin();
         open_streams(peers, plan, Role::target, control, streams, stop);

@@ -3,6 +3,7 @@
 #include "clone/disk.hpp"
 #include "clone/manifest.hpp"
 #include "clone/messages.hpp"
+#include "clone/partition_table.hpp"
 #include "clone/peers.hpp"
 #include "clone/progress.hpp"
 
@@ -28,7 +29,12 @@ public:
         /// Whole blocks that may be there already, unless the mode is full: sorted and disjoint.
         /// They are read and compared, never believed.
         std::vector<Range> worth_reading;
+        /// What the source need not read and sends as zeros: sorted and disjoint.
+        std::vector<Range> unwanted;
     };
+    /// The source's partition table, before open().
+    virtual void told_table(TableRegions /*table*/) {}
+
     /// The source has told what it has, and nothing is planned: decides whether the target may be
     /// written. An Error (a refusal) goes to both sides.
     [[nodiscard]] virtual Opened open(const DiskFacts& source, const Geometry& geometry) = 0;

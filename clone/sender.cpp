@@ -13,6 +13,8 @@
 #include "base/files.hpp"
 #include "base/workers.hpp"
 #include "clone/control.hpp"
+#include "clone/masked_disk.hpp"
+#include "clone/table_regions.hpp"
 #include "clone/wire.hpp"
 
 #include <fmt/format.h>
@@ -150,27 +152,40 @@ CopyReport send_disk(Disk& disk, Peers& peers, const SendOptions& options,
     std::optional<SourceSession> session;
     std::vector<Channel> streams;
     try {
-        control.send(FrameType::disk, encode(DiskMessage{disk.facts(), options.block_size, true}),
+        TableRegions table;
+        keep_alive_while(
+            control, [&](std::stop_token) { table = regions_of(disk); }, stop);
+        control.send(FrameType::disk,
+                     encode(DiskMessage{disk.facts(), options.block_size, true, !table.empty()}),
                      stop);
+        if (!table.empty()) {
+            control.send(FrameType::table, encode_regions(table), stop);
+        }
         const PlanMessage plan = parse_plan(control.expect(FrameType::plan, stop));
         if (plan.streams > opened.agreement.streams) {
             throw Error(fmt::format("the target plans {} streams, {} were agreed on", plan.streams,
                                     opened.agreement.streams));
         }
+        // Nothing is masked unless the target says so.
+        MaskedDisk wanted(
+            disk, plan.unwanted
+                      ? parse_ranges(control.expect(FrameType::unwanted, stop), disk.facts().size)
+                      : std::vector<Range>());
         std::vector<Range> free;
         if (options.find_free) {
             keep_alive_while(
                 control, [&](std::stop_token inner) { free = options.find_free(inner); }, stop);
         }
-        session.emplace(disk, SourcePlan{.geometry = {disk.facts().size, options.block_size},
-                                         .compression = opened.agreement.zstd
-                                                            ? options.compression
-                                                            : Compression{Compression::Mode::none},
-                                         .on_read_error = options.on_read_error,
-                                         .free = std::move(free),
-                                         .limit = options.limit,
-                                         .streams = plan.streams,
-                                         .told = plan.mode != CopyMode::full});
+        session.emplace(wanted,
+                        SourcePlan{.geometry = {disk.facts().size, options.block_size},
+                                   .compression = opened.agreement.zstd
+                                                      ? options.compression
+                                                      : Compression{Compression::Mode::none},
+                                   .on_read_error = options.on_read_error,
+                                   .free = std::move(free),
+                                   .limit = options.limit,
+                                   .streams = plan.streams,
+                                   .told = plan.mode != CopyMode::full});
         control.count(session->counters);
         control.send(FrameType::ready, {}, stop);
         open_streams(peers, plan, Role::source, control, streams, stop);

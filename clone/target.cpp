@@ -223,11 +223,14 @@ void check_fits(const DiskFacts& source, const DiskFacts& target) {
                       "choose another target");
     }
     if (target.size < source.size) {
-        throw refusal(fmt::format("copy '{}' to '{}': the source has {} bytes ({}), the target {} "
-                                  "({})",
-                                  source.name, target.name, source.size, format_bytes(source.size),
-                                  target.size, format_bytes(target.size)),
-                      fmt::format("choose a target of at least {} bytes", source.size));
+        throw refusal(
+            fmt::format("copy '{}' to '{}': the source has {} bytes ({}), the target {} "
+                        "({})",
+                        source.name, target.name, source.size, format_bytes(source.size),
+                        target.size, format_bytes(target.size)),
+            fmt::format("choose a target of at least {} bytes; where all partitions end before "
+                        "that, --partitions copies them",
+                        source.size));
     }
     if (source.logical_sector != 0 && target.kind == DiskKind::block &&
         source.logical_sector != target.logical_sector) {
@@ -267,8 +270,11 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     renewed_ = false;
     TargetContent content = TargetContent::unknown;
     if (seen_) {
-        check_fits(source, read_disk_facts(request_.path));
+        check_fits(layout_.to_fit(source), read_disk_facts(request_.path));
+        layout_.plan(source, read_disk_facts(request_.path), request_.notice);
     } else {
+        layout_.plan(source, {.name = request_.path.string(), .size = source.size},
+                     request_.notice);
         create_image(request_.path, source.size);
         made_ = true;
         content = TargetContent::zeros;
@@ -280,7 +286,8 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     if (seen_) {
         find_earlier();
     }
-    Opened opened{.disk = open_target(request_.path, request_.direct, content)};
+    Opened opened{.disk = layout_.show(open_target(request_.path, request_.direct, content)),
+                  .unwanted = layout_.unwanted()};
     opened_ = look(request_.path);
     seen_ = opened_;
     request_.notice(fmt::format("receiving '{}' ({}) into '{}'", source.name,
@@ -345,12 +352,16 @@ void Target::record(std::span<const Range> durable) {
 }
 
 std::unique_ptr<Disk> Target::open_medium() {
-    return open_for_verify(request_.path);
+    return layout_.show_medium(open_for_verify(request_.path));
 }
 
 void Target::keep(Manifest manifest_of_copy) {
     check_still_there();
-    if (manifest_of_copy.unreadable.empty()) {
+    layout_.write_table(request_.path);
+    layout_.describe(manifest_of_copy);
+    // Where something has moved, the source's places are not the copy's: no map leads back there.
+    const bool moved = manifest_of_copy.view && manifest_of_copy.view->moved();
+    if (manifest_of_copy.unreadable.empty() || moved) {
         remove_file_durably(map());
     } else {
         write_map_file(map(), {.size = manifest_of_copy.geometry.size,
