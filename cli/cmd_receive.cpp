@@ -2,6 +2,7 @@
 #include "base/text.hpp"
 #include "cli/ask.hpp"
 #include "cli/command.hpp"
+#include "cli/layout_options.hpp"
 #include "cli/link.hpp"
 #include "cli/program.hpp"
 #include "clone/generations.hpp"
@@ -79,12 +80,17 @@ public:
         app.add_flag("--rollback", rollback_,
                      "make the generation before the current one current again");
         app.add_flag("--verify", verify_, "read the medium back before saying that it is done");
+        layout_.declare(app);
         declare_direct(app, direct_);
     }
 
     ExitStatus run(Output& output, std::stop_token stop) override {
         if (rollback_) {
             return roll_back(output);
+        }
+        if (layout_.dry_run() && (targets_.size() > 1 || keep_ > 0)) {
+            throw usage_error("--dry-run shows the plan of one target that is there",
+                              "name one, and leave --keep out");
         }
         for (const std::string& words : targets_) {
             places_.push_back(parse_place(words, targets_.size() == 1));
@@ -99,10 +105,13 @@ public:
                                             .streams = link_.streams(),
                                             .read_back = verify_ ? clone::ReadBack::yes
                                                                  : clone::ReadBack::no};
-        link_.run_sessions(output, progress_sink(output, "copying"),
-                           [&](const clone::ProgressSink& progress) {
-                               clone::receive_disks(disks, *peers, options, progress, stop);
-                           });
+        const auto session = [&](const clone::ProgressSink& progress) {
+            clone::receive_disks(disks, *peers, options, progress, stop);
+        };
+        if (layout_.dry_run()) {
+            return show_plan(output, session);
+        }
+        link_.run_sessions(output, progress_sink(output, "copying"), session);
         output.end_progress();
         return conclude(disks, output, stop);
     }
@@ -119,14 +128,16 @@ private:
                                       clone::resolve_generation(place.target).string()),
                           "say --keep 1 to make the next one and leave this as it is");
         }
+        const bool overwrites = erase_ || layout_.dry_run(); // which writes nothing
         place.copy = std::make_unique<clone::Target>(clone::TargetRequest{
             .path = place.path,
-            .existing = erase_ ? clone::Existing::erase : clone::Existing::refuse,
+            .existing = overwrites ? clone::Existing::erase : clone::Existing::refuse,
             .earlier = full_    ? clone::Earlier::ignore
                        : trust_ ? clone::Earlier::trust
                                 : clone::Earlier::go_on,
             .direct = parse_direct(direct_),
             .state_dir = link_.state_dir(),
+            .partitions = layout_.options(),
             .ask = overwrite_question(place.path.string(), output, stop),
             .notice = note,
             .when_kept = [this] { publish_if_all_are_kept(); }});
@@ -167,11 +178,17 @@ private:
         for (std::size_t i = 0; i < disks.size(); ++i) {
             const clone::CopyReport& report = *disks[i].report;
             const clone::Target& target = *places_[i].copy;
+            for (const std::string& text : target.finish(stop)) {
+                output.note(text);
+            }
             if (disks.size() > 1) {
                 output.line(fmt::format("'{}' to '{}':", disks[i].wanted, target.path().string()));
             }
             print_report(output, report);
             nlohmann::json fields = to_json(report);
+            if (target.layout()) {
+                fields["layout"] = to_json(*target.layout());
+            }
             fields["target"] = target.path().string();
             fields["manifest"] = target.manifest().string();
             if (target.saved()) {
@@ -185,6 +202,22 @@ private:
         }
         output.result(status, join_disks(std::move(results)));
         return status;
+    }
+
+    /// A session that ends with the plan.
+    template <typename Session>
+    ExitStatus show_plan(Output& output, const Session& session) const {
+        const clone::Target& target = *places_.front().copy;
+        try {
+            session([](const clone::Progress&) {});
+        } catch (const Error& error) {
+            if (!target.layout() || error.status() != ExitStatus::incomplete) {
+                throw;
+            }
+        }
+        output.result(ExitStatus::done,
+                      {{"target", target.path().string()}, {"layout", to_json(*target.layout())}});
+        return ExitStatus::done;
     }
 
     ExitStatus roll_back(Output& output) const {
@@ -230,8 +263,8 @@ private:
                            std::stop_token stop) const {
         nlohmann::json list = nlohmann::json::array();
         std::uint64_t bytes = 0;
-        for (const clone::Place& place :
-             clone::places_of(target.path(), report.unreadable, look_for_files, stop)) {
+        for (const clone::Place& place : clone::places_of(
+                 target.path(), target.lying_at(report.unreadable), look_for_files, stop)) {
             bytes += place.range.length;
             output.line("unreadable: " + place.text());
             list.push_back({{"offset", place.range.offset},
@@ -251,6 +284,7 @@ private:
     static constexpr std::chrono::seconds look_for_files{20};
 
     LinkOptions link_;
+    LayoutOptions layout_;
     std::vector<std::string> targets_;
     std::vector<Place> places_; ///< of targets_, in their order
     std::size_t kept_ = 0;      ///< how many of them are whole and durable

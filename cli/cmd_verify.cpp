@@ -4,6 +4,7 @@
 #include "cli/program.hpp"
 #include "clone/manifest.hpp"
 #include "clone/nbd_uri.hpp"
+#include "clone/target_layout.hpp"
 #include "clone/verify.hpp"
 
 #include <CLI/CLI.hpp>
@@ -26,7 +27,6 @@ public:
     }
 
     ExitStatus run(Output& output, std::stop_token stop) override {
-        const std::unique_ptr<clone::Disk> disk = clone::open_for_verify(target_);
         const std::filesystem::path path = clone::manifest_path(target_, state_dir_);
         const std::optional<clone::Manifest> manifest = clone::read_manifest(path);
         if (!manifest) {
@@ -34,12 +34,23 @@ public:
                                     target_, path.string()),
                         "only what 'coldspare receive' finished can be verified");
         }
-        const clone::VerifyReport report =
+        const std::unique_ptr<clone::Disk> disk = clone::open_clone_for_verify(target_, *manifest);
+        std::vector<clone::Range> grown;
+        for (const clone::Grown& each : manifest->grown) {
+            grown.push_back(each.source);
+            output.note(fmt::format("partition {} is not compared: its file system was grown after "
+                                    "the copy",
+                                    each.number));
+        }
+        clone::VerifyReport report =
             clone::verify(*disk, manifest->geometry, manifest->leaves,
-                          progress_sink(output, "reading back"), stop);
+                          progress_sink(output, "reading back"), stop, grown);
         output.end_progress();
         if (clone::is_nbd_uri(target_)) {
             output.note(std::string(read_back_over_nbd));
+        }
+        if (manifest->view) { // What lies there is looked up on the target.
+            report.wrong = manifest->view->on_target(report.wrong);
         }
         clone::require_intact(report);
         output.line(fmt::format("'{}' is the clone of '{}' made {}: {} read back in {:.1f} s",

@@ -7,6 +7,7 @@
 #include "clone/little_endian.hpp"
 #include "clone/nbd_uri.hpp"
 #include "clone/sysfs.hpp"
+#include "clone/view_json.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -29,7 +30,7 @@ using nlohmann::json;
 constexpr std::string_view magic = "COLDSPARE MANIFEST 1\n";
 constexpr std::size_t length_bytes = 4;
 constexpr std::size_t digest_bytes = 32;
-constexpr std::size_t longest_json = 64 * 1024;
+constexpr std::size_t longest_json = 4 << 20;
 
 Error damaged(std::string_view reason) {
     return Error(fmt::format("the manifest is damaged: {}", reason),
@@ -88,23 +89,56 @@ std::vector<Range> ranges_from_json(const json& object, const char* name, std::u
 }
 
 json describe(const Manifest& manifest) {
-    return {{"created", manifest.created},
-            {"program", manifest.program},
-            {"size", manifest.geometry.size},
-            {"block_size", manifest.geometry.block_size},
-            {"root", hex(manifest.root)},
-            {"source",
-             {{"name", manifest.source_name},
-              {"model", manifest.source_model},
-              {"serial", manifest.source_serial},
-              {"wwn", manifest.source_wwn},
-              {"logical_sector", manifest.logical_sector}}},
-            {"target",
-             {{"inode", manifest.target_inode},
-              {"born", manifest.target_born},
-              {"seal", manifest.seal}}},
-            {"full_copy_ms", manifest.full_copy_ms},
-            {"unreadable", ranges_to_json(manifest.unreadable)}};
+    json object{{"created", manifest.created},
+                {"program", manifest.program},
+                {"size", manifest.geometry.size},
+                {"block_size", manifest.geometry.block_size},
+                {"root", hex(manifest.root)},
+                {"source",
+                 {{"name", manifest.source_name},
+                  {"model", manifest.source_model},
+                  {"serial", manifest.source_serial},
+                  {"wwn", manifest.source_wwn},
+                  {"logical_sector", manifest.logical_sector}}},
+                {"target",
+                 {{"inode", manifest.target_inode},
+                  {"born", manifest.target_born},
+                  {"seal", manifest.seal}}},
+                {"full_copy_ms", manifest.full_copy_ms},
+                {"unreadable", ranges_to_json(manifest.unreadable)}};
+    if (manifest.view) {
+        object["view"] = view_to_json(*manifest.view);
+    }
+    for (const Grown& grown : manifest.grown) {
+        object["grown"].push_back({grown.number, grown.source.offset, grown.source.length});
+    }
+    return object;
+}
+
+/// The members that are there only if the copy is not the same bytes at the same places.
+void read_view(const json& object, Manifest& manifest) {
+    if (const auto view = object.find("view"); view != object.end()) {
+        try {
+            manifest.view = view_from_json(*view, manifest.geometry.size);
+        } catch (const Error& error) {
+            throw damaged(error.message());
+        }
+    }
+    const json none = json::array();
+    const json& grown = object.contains("grown") ? object["grown"] : none;
+    if (!grown.is_array() || grown.size() > most_moves) {
+        throw damaged("'grown' is not readable");
+    }
+    for (const json& row : grown) {
+        const auto is_number = [](const json& value) { return value.is_number_unsigned(); };
+        if (!row.is_array() || row.size() != 3 || !std::ranges::all_of(row, is_number) ||
+            !inside({row[1].get<std::uint64_t>(), row[2].get<std::uint64_t>()},
+                    manifest.geometry.size)) {
+            throw damaged("'grown' has an impossible range");
+        }
+        manifest.grown.push_back(
+            {row[0].get<unsigned>(), {row[1].get<std::uint64_t>(), row[2].get<std::uint64_t>()}});
+    }
 }
 
 Manifest read_description(std::string_view text) {
@@ -143,6 +177,7 @@ Manifest read_description(std::string_view text) {
         manifest.full_copy_ms = number_of(object, "full_copy_ms", UINT64_MAX);
     }
     manifest.unreadable = ranges_from_json(object, "unreadable", manifest.geometry.size);
+    read_view(object, manifest);
     const std::optional<std::string> root = from_hex(text_of(object, "root"));
     if (!root || root->size() != digest_bytes) {
         throw damaged("'root' is not a digest");

@@ -3,6 +3,7 @@
 #include "clone/blocks.hpp"
 #include "clone/digest.hpp"
 #include "clone/disk.hpp"
+#include "clone/disk_view.hpp"
 #include "clone/range.hpp"
 
 #include <cstdint>
@@ -13,6 +14,13 @@
 #include <vector>
 
 namespace coldspare::clone {
+
+/// A partition whose file system was grown after the copy, so that it is another than the source's.
+struct Grown {
+    unsigned number = 0;
+    Range source; ///< where it lies on the source
+    bool operator==(const Grown&) const = default;
+};
 
 /// What a finished clone is known to be: written last, removed before its target is written again.
 /// The bytes: docs/FORMATS.md 1.
@@ -31,6 +39,8 @@ struct Manifest {
     std::string seal;                 ///< seal_of() the target when it was finished
     std::uint64_t full_copy_ms = 0;   ///< what the last full copy took; 0: nobody knows
     std::vector<Range> unreadable;    ///< what the source could not read; at most 1000 are kept
+    std::optional<DiskView> view;     ///< where its bytes lie, if not where the source has them
+    std::vector<Grown> grown;
     std::vector<Leaf> leaves;
 };
 

@@ -126,6 +126,12 @@ Fields only_disk(const Fields& fields) {
     return {fields.message(), disks.front()};
 }
 
+constexpr std::array modes{CopyMode::full, CopyMode::resume, CopyMode::delta};
+
+std::string_view word(CopyMode mode) {
+    return mode == CopyMode::full ? "full" : mode == CopyMode::resume ? "resume" : "delta";
+}
+
 } // namespace
 
 std::string_view word(Role role) {
@@ -209,7 +215,7 @@ Agreement agree(const Hello& ours, const Hello& theirs) {
 
 std::string encode(const DiskMessage& disk) {
     const DiskFacts& facts = disk.facts;
-    return dump({{"name", facts.name},
+    json object({{"name", facts.name},
                  {"kind", facts.kind == DiskKind::block ? "block" : "file"},
                  {"size", facts.size},
                  {"logical_sector", facts.logical_sector},
@@ -220,6 +226,10 @@ std::string encode(const DiskMessage& disk) {
                  {"block_size", disk.block_size},
                  {"origins", facts.origins},
                  {"last", disk.last}});
+    if (disk.table) {
+        object["table"] = true;
+    }
+    return dump(object);
 }
 
 DiskMessage parse_disk(std::string_view payload) {
@@ -241,6 +251,7 @@ DiskMessage parse_disk(std::string_view payload) {
     facts.origins = fields.texts("origins", most_origins);
     disk.block_size = fields.small("block_size", largest_block_size);
     disk.last = fields.flag("last");
+    disk.table = fields.has("table") && fields.flag("table");
     if (facts.size == 0) {
         throw broken("DISK", "a disk without a byte");
     }
@@ -255,21 +266,15 @@ DiskMessage parse_disk(std::string_view payload) {
     return disk;
 }
 
-namespace {
-
-constexpr std::array modes{CopyMode::full, CopyMode::resume, CopyMode::delta};
-
-std::string_view word(CopyMode mode) {
-    return mode == CopyMode::full ? "full" : mode == CopyMode::resume ? "resume" : "delta";
-}
-
-} // namespace
-
 std::string encode(const PlanMessage& plan) {
-    return dump({{"session", plan.session},
+    json object({{"session", plan.session},
                  {"streams", plan.streams},
                  {"disks", {{{"disk", plan.disk}, {"mode", word(plan.mode)}}}},
                  {"more", plan.more}});
+    if (plan.unwanted) {
+        object["unwanted"] = true;
+    }
+    return dump(object);
 }
 
 PlanMessage parse_plan(std::string_view payload) {
@@ -287,6 +292,7 @@ PlanMessage parse_plan(std::string_view payload) {
     plan.more = fields.flag("more");
     plan.session = fields.hex_text("session", 32);
     plan.streams = fields.small("streams", most_streams);
+    plan.unwanted = fields.has("unwanted") && fields.flag("unwanted");
     if (plan.streams == 0) {
         throw broken("PLAN", "no streams");
     }

@@ -50,6 +50,7 @@ struct DiskMessage {
     DiskFacts facts;
     std::uint32_t block_size = default_block_size;
     bool last = true;
+    bool table = false; ///< TABLE follows
 };
 
 [[nodiscard]] std::string encode(const DiskMessage& disk);
@@ -66,8 +67,9 @@ struct PlanMessage {
     std::string session;
     unsigned streams = 1;
     CopyMode mode = CopyMode::full;
-    unsigned disk = 0; ///< its number in the order of the DISKs
-    bool more = false; ///< another PLAN follows when this disk is done
+    unsigned disk = 0;     ///< its number in the order of the DISKs
+    bool more = false;     ///< another PLAN follows when this disk is done
+    bool unwanted = false; ///< UNWANTED follows
 };
 
 inline constexpr unsigned most_disks = 64;

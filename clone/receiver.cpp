@@ -18,6 +18,7 @@
 #include "clone/control.hpp"
 #include "clone/rehash.hpp"
 #include "clone/sender.hpp"
+#include "clone/table_regions.hpp"
 #include "clone/target_worker.hpp"
 #include "clone/verify.hpp"
 #include "clone/wire.hpp"
@@ -289,12 +290,17 @@ private:
     void choose(const std::stop_token& stop) {
         std::vector<DiskMessage> offered;
         std::vector<DiskFacts> facts;
+        std::vector<TableRegions> tables;
         do {
             if (offered.size() == most_disks) {
                 throw Error(fmt::format("the source offers more than {} disks", most_disks));
             }
             offered.push_back(parse_disk(control_.expect(FrameType::disk, stop)));
             facts.push_back(offered.back().facts);
+            tables.push_back(
+                offered.back().table
+                    ? parse_regions(control_.expect(FrameType::table, stop), facts.back().size)
+                    : TableRegions());
         } while (!offered.back().last);
         for (Due& due : due_) {
             const std::size_t number = find_wanted(due.disk->wanted, facts);
@@ -309,6 +315,7 @@ private:
             due.source = offered[number];
         }
         for (Due& due : due_) {
+            due.disk->destination->told_table(std::move(tables[due.number]));
             due.target = due.disk->destination->open(
                 due.source.facts, {due.source.facts.size, due.source.block_size});
         }
@@ -324,8 +331,15 @@ private:
         const std::vector<std::byte> id = random_bytes(16);
         const PlanMessage plan{
             to_hex(std::string_view(reinterpret_cast<const char*>(id.data()), id.size())),
-            agreement_.streams, due.target.mode, due.number, more};
+            agreement_.streams,
+            due.target.mode,
+            due.number,
+            more,
+            !due.target.unwanted.empty()};
         control_.send(FrameType::plan, encode(plan), stop);
+        if (plan.unwanted) {
+            control_.send(FrameType::unwanted, encode_ranges(due.target.unwanted), stop);
+        }
         static_cast<void>(control_.expect(FrameType::ready, stop));
         destination.begin();
         open_streams(peers_, plan, Role::target, control_, streams_, stop);

@@ -3,6 +3,7 @@
 #include "clone/disk.hpp"
 #include "clone/manifest.hpp"
 #include "clone/messages.hpp"
+#include "clone/partition_table.hpp"
 #include "clone/peers.hpp"
 #include "clone/progress.hpp"
 
@@ -33,7 +34,12 @@ public:
         /// Proved to be the hashes of all that is there: then nothing of it is read. Mode delta.
         std::vector<Leaf> proved{};
         std::uint64_t full_copy_ms = 0; ///< Manifest::full_copy_ms of an earlier clone
+        /// What the source need not read and sends as zeros: sorted and disjoint.
+        std::vector<Range> unwanted{};
     };
+    /// The source's partition table, before open().
+    virtual void told_table(TableRegions /*table*/) {}
+
     /// The source has told what it has, and nothing is planned: decides whether the target may be
     /// written. An Error (a refusal) goes to both sides.
     [[nodiscard]] virtual Opened open(const DiskFacts& source, const Geometry& geometry) = 0;

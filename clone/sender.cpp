@@ -13,6 +13,8 @@
 #include "base/files.hpp"
 #include "base/workers.hpp"
 #include "clone/control.hpp"
+#include "clone/masked_disk.hpp"
+#include "clone/table_regions.hpp"
 #include "clone/wire.hpp"
 
 #include <fmt/format.h>
@@ -155,10 +157,7 @@ public:
     void serve(const std::stop_token& stop) {
         try {
             for (const SourceDisk& each : disks_) {
-                control_.send(FrameType::disk,
-                              encode(DiskMessage{each.disk->facts(), options_.block_size,
-                                                 &each == &disks_.back()}),
-                              stop);
+                offer(*each.disk, &each == &disks_.back(), stop);
             }
             while (serve_next(stop)) {
             }
@@ -170,6 +169,18 @@ public:
     }
 
 private:
+    void offer(Disk& disk, bool last, const std::stop_token& stop) {
+        TableRegions table;
+        keep_alive_while(
+            control_, [&](std::stop_token) { table = regions_of(disk); }, stop);
+        control_.send(FrameType::disk,
+                      encode(DiskMessage{disk.facts(), options_.block_size, last, !table.empty()}),
+                      stop);
+        if (!table.empty()) {
+            control_.send(FrameType::table, encode_regions(table), stop);
+        }
+    }
+
     /// One PLAN. Returns whether another one follows.
     bool serve_next(const std::stop_token& stop) {
         const PlanMessage plan = parse_plan(control_.expect(FrameType::plan, stop));
@@ -185,6 +196,11 @@ private:
         Disk& disk = *served.disk;
         served.begun = true;
         begin_disk();
+        // Nothing is masked unless the target says so.
+        wanted_.emplace(
+            disk, plan.unwanted
+                      ? parse_ranges(control_.expect(FrameType::unwanted, stop), disk.facts().size)
+                      : std::vector<Range>());
         std::vector<Range> free;
         if (options_.find_free) {
             keep_alive_while(
@@ -192,15 +208,16 @@ private:
                 [&](std::stop_token inner) { free = options_.find_free(disk.facts(), inner); },
                 stop);
         }
-        session_.emplace(disk, SourcePlan{.geometry = {disk.facts().size, options_.block_size},
-                                          .compression = agreement_.zstd
-                                                             ? options_.compression
-                                                             : Compression{Compression::Mode::none},
-                                          .on_read_error = options_.on_read_error,
-                                          .free = std::move(free),
-                                          .limit = options_.limit,
-                                          .streams = plan.streams,
-                                          .told = plan.mode != CopyMode::full});
+        session_.emplace(*wanted_,
+                         SourcePlan{.geometry = {disk.facts().size, options_.block_size},
+                                    .compression = agreement_.zstd
+                                                       ? options_.compression
+                                                       : Compression{Compression::Mode::none},
+                                    .on_read_error = options_.on_read_error,
+                                    .free = std::move(free),
+                                    .limit = options_.limit,
+                                    .streams = plan.streams,
+                                    .told = plan.mode != CopyMode::full});
         control_.count(session_->counters);
         control_.send(FrameType::ready, {}, stop);
         open_streams(peers_, plan, Role::source, control_, streams_, stop);
@@ -219,6 +236,7 @@ private:
         control_.begin_disk(idle_);
         streams_.clear();
         session_.reset();
+        wanted_.reset();
     }
 
     std::span<SourceDisk> disks_;
@@ -227,6 +245,7 @@ private:
     const ProgressSink& progress_;
     Agreement agreement_;
     Counters idle_;
+    std::optional<MaskedDisk> wanted_;     ///< of the disk that is under way
     std::optional<SourceSession> session_; ///< of the disk that is under way
     std::vector<Channel> streams_;         ///< likewise
     Control control_;

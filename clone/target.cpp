@@ -198,8 +198,11 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     TargetContent content = TargetContent::unknown;
     const bool existed = seen_ || export_;
     if (existed) {
-        check_fits(source, facts());
+        check_fits(layout_.to_fit(source), facts());
+        layout_.plan(source, facts(), request_.notice);
     } else {
+        layout_.plan(source, {.name = request_.path.string(), .size = source.size},
+                     request_.notice);
         create_image(request_.path, source.size);
         made_ = true;
         content = TargetContent::zeros;
@@ -211,8 +214,10 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     if (existed) {
         find_earlier();
     }
-    Opened opened{.disk = export_ ? export_->view()
-                                  : open_target(request_.path, request_.direct, content)};
+    Opened opened{.disk =
+                      layout_.show(export_ ? export_->view()
+                                           : open_target(request_.path, request_.direct, content)),
+                  .unwanted = layout_.unwanted()};
     opened_ = look(request_.path);
     seen_ = opened_;
     request_.notice(fmt::format("receiving '{}' ({}) into '{}'", source.name,
@@ -263,12 +268,17 @@ void Target::record(std::span<const Range> durable) {
 }
 
 std::unique_ptr<Disk> Target::open_medium() {
-    return export_ ? export_->view() : open_for_verify(request_.path);
+    return layout_.show_medium(export_ ? export_->view() : open_for_verify(request_.path));
 }
 
 void Target::keep(Manifest manifest_of_copy) {
     check_still_there();
-    if (manifest_of_copy.unreadable.empty()) {
+    layout_.write_table(
+        [this] { return export_ ? export_->view() : open_for_verify(request_.path); });
+    layout_.describe(manifest_of_copy);
+    // Where something has moved, the source's places are not the copy's: no map leads back there.
+    const bool moved = manifest_of_copy.view && manifest_of_copy.view->moved();
+    if (manifest_of_copy.unreadable.empty() || moved) {
         remove_file_durably(map());
     } else {
         write_map_file(map(), {.size = manifest_of_copy.geometry.size,

@@ -6,6 +6,7 @@
 #include "clone/overwrite.hpp"
 #include "clone/receiver.hpp"
 #include "clone/saved_ends.hpp"
+#include "clone/target_layout.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -30,7 +31,8 @@ struct TargetRequest {
     Existing existing = Existing::refuse; ///< what to do with a device or a file that is there
     Earlier earlier = Earlier::go_on;
     DirectIo direct = DirectIo::automatic;
-    std::filesystem::path state_dir; ///< for manifest_path() and save_ends()
+    std::filesystem::path state_dir;            ///< for manifest_path() and save_ends()
+    std::optional<PartitionOptions> partitions; ///< nothing: the whole disk
     /// Asks a person for what is there, in place of a refusal without Existing::erase; returns what
     /// was typed. Empty: there is nobody to be asked.
     std::function<std::string(const OverwriteQuestion&)> ask;
@@ -64,12 +66,24 @@ public:
     /// What was on a device is saved, then the journal is in place, then an old manifest is
     /// removed, both durably.
     void begin() override;
+    void told_table(TableRegions table) override { layout_.told(std::move(table)); }
     void record(std::span<const Range> durable) override;
     [[nodiscard]] std::unique_ptr<Disk> open_medium() override;
 
     /// Writes the manifest and removes the journal. Throws Error if the path no longer names what
     /// open() opened: a copy that nobody can find.
     void keep(Manifest manifest) override;
+
+    /// What is left to do when the session is over (TargetLayout::finish()).
+    [[nodiscard]] std::vector<std::string> finish(std::stop_token stop) const {
+        return layout_.finish(request_.path, std::move(stop));
+    }
+    /// Where these bytes of the source lie on the target.
+    [[nodiscard]] std::vector<Range> lying_at(const std::vector<Range>& source) const {
+        return layout() ? layout()->view.on_target(source) : source;
+    }
+    /// How the target is laid out, if it is not the source byte for byte.
+    [[nodiscard]] const std::optional<Layout>& layout() const { return layout_.layout(); }
 
     [[nodiscard]] const std::filesystem::path& path() const { return request_.path; }
     [[nodiscard]] std::filesystem::path manifest() const;
@@ -115,6 +129,7 @@ private:
     void save_what_was_there();
 
     TargetRequest request_;
+    TargetLayout layout_{request_.partitions};
     std::optional<JournalHead> head_;       ///< of this session
     std::optional<JournalContent> resumed_; ///< the journal to go on with
     bool renewed_ = false;                  ///< a clone is compared with its source, and renewed

@@ -98,7 +98,10 @@ std::vector<Leaf> Target::prove(Disk& disk, const Geometry& geometry) const {
     if (clone->geometry != geometry) {
         return doubt("the clone was made in blocks of another size");
     }
-    if (const std::unique_ptr<Disk> medium = open_for_verify(request_.path);
+    if (clone->view != (layout() ? std::optional(layout()->view) : std::nullopt)) {
+        return doubt("the clone has another layout");
+    }
+    if (const std::unique_ptr<Disk> medium = layout_.show_medium(open_for_verify(request_.path));
         !samples_match(*medium, geometry, clone->leaves)) {
         return doubt("a block is not what the manifest says");
     }
@@ -143,7 +146,9 @@ void check_fits(const DiskFacts& source, const DiskFacts& target) {
                                   "({})",
                                   source.name, target.name, source.size, format_bytes(source.size),
                                   target.size, format_bytes(target.size)),
-                      fmt::format("choose a target of at least {} bytes", source.size));
+                      fmt::format("choose a target of at least {} bytes; where all partitions end "
+                                  "before that, --partitions copies them",
+                                  source.size));
     }
     if (source.logical_sector != 0 && target.kind == DiskKind::block &&
         source.logical_sector != target.logical_sector) {

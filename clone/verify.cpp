@@ -23,8 +23,9 @@ constexpr std::chrono::seconds look_for_files{10};
 
 class VerifyWorker {
 public:
-    VerifyWorker(Disk& disk, const Geometry& geometry, std::span<const Leaf> leaves)
-        : disk_(disk), geometry_(geometry), leaves_(leaves),
+    VerifyWorker(Disk& disk, const Geometry& geometry, std::span<const Leaf> leaves,
+                 std::span<const Range> left_out = {})
+        : disk_(disk), geometry_(geometry), leaves_(leaves), left_out_(left_out),
           piece_(static_cast<std::size_t>(piece_length(geometry))) {}
 
     /// The wrong blocks of `range`.
@@ -35,6 +36,9 @@ public:
         for (std::size_t at = 0; at < bytes.size(); at += geometry_.block_size) {
             const std::uint64_t offset = range.offset + at;
             const std::span<std::byte> block = bytes.subspan(at, geometry_.length_at(offset));
+            if (is_left_out({offset, block.size()})) {
+                continue;
+            }
             // Where the piece could not be read, only the blocks that cannot are wrong.
             const bool readable = whole || read(offset, block);
             if (!readable || hash_block(block) != leaves_[offset / geometry_.block_size]) {
@@ -55,16 +59,24 @@ private:
         }
     }
 
+    [[nodiscard]] bool is_left_out(Range block) const {
+        return std::ranges::any_of(left_out_, [block](const Range& range) {
+            return range.offset < block.end() && block.offset < range.end();
+        });
+    }
+
     Disk& disk_;
     const Geometry& geometry_;
     std::span<const Leaf> leaves_;
+    std::span<const Range> left_out_;
     AlignedBuffer piece_;
 };
 
 } // namespace
 
 VerifyReport verify(Disk& disk, const Geometry& geometry, std::span<const Leaf> leaves,
-                    const ProgressSink& progress, std::stop_token stop) {
+                    const ProgressSink& progress, std::stop_token stop,
+                    std::span<const Range> left_out) {
     const std::uint64_t size = geometry.size;
     if (disk.facts().size < size) {
         throw Error(fmt::format("'{}' has {} bytes, its manifest describes {}", disk.facts().name,
@@ -78,7 +90,7 @@ VerifyReport verify(Disk& disk, const Geometry& geometry, std::span<const Leaf> 
     std::vector<Worker> workers;
     for (unsigned i = 0; i < streams_for(0); ++i) {
         workers.emplace_back([&](std::stop_token inner) {
-            VerifyWorker worker(disk, geometry, leaves);
+            VerifyWorker worker(disk, geometry, leaves, left_out);
             while (const std::optional<Range> range = cursor.next()) {
                 if (inner.stop_requested()) {
                     return;

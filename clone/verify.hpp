@@ -20,10 +20,11 @@ struct VerifyReport {
 };
 
 /// Reads all of a copy and compares each block with its leaf. The disk should be from
-/// open_for_verify(). A mismatch is an answer; Error only for what keeps it from reading on.
+/// open_for_verify(). A mismatch is an answer; Error only for what keeps it from reading on. Blocks
+/// that touch `left_out` are not looked at.
 [[nodiscard]] VerifyReport verify(Disk& disk, const Geometry& geometry,
                                   std::span<const Leaf> leaves, const ProgressSink& progress,
-                                  std::stop_token stop);
+                                  std::stop_token stop, std::span<const Range> left_out = {});
 
 /// The same for one range of whole blocks. Returns what is wrong in it.
 [[nodiscard]] std::vector<Range> verify_range(Disk& disk, const Geometry& geometry,

@@ -57,6 +57,10 @@ std::string_view known_name(FrameType type) {
         return "END";
     case FrameType::done:
         return "DONE";
+    case FrameType::table:
+        return "TABLE";
+    case FrameType::unwanted:
+        return "UNWANTED";
     case FrameType::data:
         return "DATA";
     case FrameType::zero:
@@ -235,8 +239,9 @@ void check_block_range(const FrameHeader& header, const Geometry& geometry) {
 }
 
 void check_control_frame(const FrameHeader& header) {
-    const bool hashes = header.type == FrameType::hashes || header.type == FrameType::subhashes;
-    const std::uint32_t limit = hashes ? largest_hashes : largest_json;
+    const bool large = header.type == FrameType::hashes || header.type == FrameType::subhashes ||
+                       header.type == FrameType::table;
+    const std::uint32_t limit = large ? largest_hashes : largest_json;
     if (header.wire_length > limit) {
         throw broken(fmt::format("{} with a payload of {} bytes, the limit is {}",
                                  frame_name(header.type), header.wire_length, limit));

@@ -24,6 +24,8 @@ enum class FrameType : std::uint8_t {
     progress = 0x06,
     end = 0x07,
     done = 0x08,
+    table = 0x09,
+    unwanted = 0x0a,
     data = 0x10,
     zero = 0x11,
     unreadable = 0x12,

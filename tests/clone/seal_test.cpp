@@ -54,9 +54,9 @@ TEST_CASE("samples see a disk that is another, and one that cannot be read") {
     MemoryDisk disk(random_bytes(geometry.size));
     std::vector<Leaf> leaves;
     for (std::uint64_t at = 0; at < geometry.size; at += geometry.block_size) {
-        leaves.push_back(hash_block(std::span(disk.content())
-                                        .subspan(static_cast<std::size_t>(at),
-                                                 geometry.length_at(at))));
+        leaves.push_back(
+            hash_block(std::span(disk.content())
+                           .subspan(static_cast<std::size_t>(at), geometry.length_at(at))));
     }
     CHECK(samples_match(disk, geometry, leaves));
     FaultyDisk bad(disk, {.read_at = geometry.size - 1});
@@ -81,9 +81,9 @@ TEST_CASE("what is proved is told and not read, and what differs travels whole")
     MemoryDisk target(source.content());
     SessionOptions options{.streams = 2, .durable = {{0, size}}, .mode = CopyMode::delta};
     for (std::size_t at = 0; at < size; at += default_block_size) {
-        options.proved.push_back(hash_block(std::span(target.content())
-                                                .subspan(at, std::min<std::size_t>(
-                                                                 default_block_size, size - at))));
+        options.proved.push_back(
+            hash_block(std::span(target.content())
+                           .subspan(at, std::min<std::size_t>(default_block_size, size - at))));
     }
     options.target_faults.unreadable = {{0, size}};
     source.content()[(1 << 20) + 7] ^= std::byte{1};

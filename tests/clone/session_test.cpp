@@ -137,7 +137,8 @@ TEST_CASE("each byte of the source is read once and each of the target written o
         }
         return bytes;
     };
-    CHECK(bytes_of(source.reads()) == 5 * mebibyte + 3);
+    // The first page once more, for a partition table.
+    CHECK(bytes_of(source.reads()) == 5 * mebibyte + 3 + 4096);
     CHECK(bytes_of(target.writes()) + bytes_of(target.zeros()) == 5 * mebibyte + 3);
 }
 
@@ -215,7 +216,7 @@ TEST_CASE("a target that cannot be flushed never says DONE") {
           "the target reports: cannot flush 'target' to its medium: Input/output error");
 }
 
-TEST_CASE("a refusal of the target is a refusal on both sides and nothing is read or written") {
+TEST_CASE("a refusal of the target is a refusal on both sides and nothing is copied") {
     MemoryDisk source(mixed_content(3 * mebibyte));
     MemoryDisk target(3 * mebibyte, dirt);
     const Outcome outcome = run_session(
@@ -226,7 +227,7 @@ TEST_CASE("a refusal of the target is a refusal on both sides and nothing is rea
     CHECK(outcome.source_error->hint() == "say --erase");
     CHECK(outcome.target_error->status() == ExitStatus::refused);
     CHECK(outcome.source_error->status() == ExitStatus::refused);
-    CHECK(source.reads().empty());
+    CHECK(source.reads() == std::vector<Range>{{0, 4096}}); // for a partition table
     CHECK(target.untouched());
 }
 

@@ -65,7 +65,9 @@ TEST_CASE("a target that is smaller is refused with both sizes") {
     const Error error = thrown_by([&] { check_fits(source_facts(), target); });
     CHECK(error.message() == "refusing to copy '/dev/sda' to '/dev/sdb': the source has 8192 bytes "
                              "(8.0 KiB), the target 8191 (8.0 KiB)");
-    CHECK(error.hint() == "choose a target of at least 8192 bytes");
+    CHECK(error.hint() ==
+          "choose a target of at least 8192 bytes; where all partitions end before that, "
+          "--partitions copies them");
     CHECK(error.status() == ExitStatus::refused);
 }
 

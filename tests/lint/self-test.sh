@@ -58,7 +58,7 @@ plant fixup/plan.cpp '#include <guestfs.h>' 'belongs to fixup/appliance/guest.cp
 plant clone/wire.hpp '#include <nlohmann/json.hpp>' 'belongs to \*.cpp'
 plant clone/wire.cpp '#include <iostream>' 'belongs to'
 plant clone/wire.cpp '#include <CLI/CLI.hpp>' 'belongs to cli'
-plant fixup/plan.cpp '#include <parted/parted.h>' 'belongs to nothing'
+plant fixup/plan.cpp '#include <libvirt/libvirt.h>' 'belongs to nothing'
 plant base/text.cpp 'void f() { printf("x"); }' 'only cli/ prints'
 plant fixup/nic.cpp 'const char* home = std::getenv("HOME");' 'only cli/ prints'
 plant base/new.hpp 'int x();' 'no #pragma once'
