@@ -16,6 +16,7 @@
 #include "base/text.hpp"
 #include "base/workers.hpp"
 #include "clone/control.hpp"
+#include "clone/epochs.hpp"
 #include "clone/rehash.hpp"
 #include "clone/sender.hpp"
 #include "clone/table_regions.hpp"
@@ -32,57 +33,6 @@
 namespace coldspare::clone {
 
 namespace {
-
-constexpr std::chrono::milliseconds epoch_tick{20};
-
-/// Moves what was written to the medium and into the journal.
-class Epochs {
-public:
-    Epochs(TargetSession& session, Destination& destination, Control& control, EpochLength length)
-        : session_(session), destination_(destination), control_(control), length_(length) {}
-
-    /// Until all workers have ended.
-    void keep(std::stop_token stop) {
-        while (session_.running > 0) {
-            if (stop.stop_requested()) {
-                throw interrupted();
-            }
-            std::this_thread::sleep_for(epoch_tick);
-            if (Clock::now() - last_ >= length_.time ||
-                session_.bytes_written() - session_.counters.bytes_done >= length_.bytes) {
-                end_one(stop);
-            }
-        }
-    }
-
-    /// What was written before the call is durable when it returns.
-    void end_one(std::stop_token stop) {
-        const TargetSession::Written written = session_.take_written();
-        last_ = Clock::now();
-        if (written.blocks.empty() && written.in_parts == 0) {
-            return;
-        }
-        session_.disk.flush();
-        if (!written.blocks.empty()) {
-            destination_.record(written.blocks);
-        }
-        for (const Range& range : written.blocks) {
-            session_.counters.bytes_done += range.length;
-        }
-        session_.counters.bytes_done += written.in_parts;
-        control_.post(
-            {FrameType::durable, encode(DurableMessage{++count_, session_.counters.bytes_done})},
-            stop);
-    }
-
-private:
-    TargetSession& session_;
-    Destination& destination_;
-    Control& control_;
-    EpochLength length_;
-    TimePoint last_ = Clock::now();
-    std::uint64_t count_ = 0;
-};
 
 /// One session of the target after its opening.
 class Receiving {

@@ -126,6 +126,14 @@ void Target::find_earlier() {
                                   resumed_ ? "an unfinished copy" : "a clone", earlier.source_name),
                       "check that it is the right one, then say --erase");
     }
+    if (clone && clone->view && !request_.partitions && request_.existing == Existing::refuse &&
+        (clone->view->moved() || !clone->view->unwanted().empty())) {
+        throw refusal(
+            fmt::format("copy the whole disk to '{}': it holds a clone that was made partition by "
+                        "partition",
+                        request_.path.string()),
+            "say --partitions and its other options again, or --erase");
+    }
     const bool ignored = request_.earlier == Earlier::ignore && !recorded_;
     renewed_ = clone && of_this_source && !ignored;
     // What a journal calls durable is cut into its own blocks.

@@ -135,10 +135,8 @@ TEST_CASE("PLAN and PROGRESS and roots come back as they were sent") {
     CHECK(plan.mode == CopyMode::delta);
     CHECK(plan.disk == 63);
     CHECK(plan.more);
-    const ProgressMessage progress = parse_progress(encode(ProgressMessage{UINT64_MAX, 2, 3}));
-    CHECK(progress.bytes_done == UINT64_MAX);
-    CHECK(progress.io_ns == 2);
-    CHECK(progress.net_ns == 3);
+    const ProgressMessage told = parse_progress(encode(ProgressMessage{UINT64_MAX, 2, 3}));
+    CHECK((told.bytes_done == UINT64_MAX && told.io_ns == 2 && told.net_ns == 3));
     const RootMessage root = parse_root(encode(RootMessage{root_text, 5, 3}));
     CHECK(root.root == root_text);
     CHECK(root.blocks_sent == 5);
@@ -383,8 +381,7 @@ TEST_CASE("a reason that cannot be read is no reason to fail") {
     for (const std::string_view payload :
          {"", "[]", "{}", R"({"message":1,"hint":"","status":"failed"})"}) {
         CAPTURE(payload);
-        CHECK(parse_error(payload, "source").message() ==
-              "the source gave up without a readable reason");
+        CHECK(contains(parse_error(payload, "source").message(), "without a readable reason"));
     }
 }
 
