@@ -54,7 +54,7 @@ fs::path linked_generation(const fs::path& image) {
     if (failed || named.has_parent_path() || number_of(image, named) == 0) {
         return {};
     }
-    return directory_of(image) / named;
+    return image.parent_path() / named;
 }
 
 /// Makes `link` name what lies beside it, whatever it was before.

@@ -4,6 +4,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "clone/messages.hpp"
+#include "clone/parts.hpp"
 #include "clone/peers.hpp"
 #include "tests/support/thrown.hpp"
 
@@ -120,6 +121,32 @@ TEST_CASE("the other examples of the protocol page are what the program sends") 
           to_hex(documented("Example: DURABLE after the third epoch")));
     CHECK(bytes_of({FrameType::want, {}, {8192, 4096}}) ==
           to_hex(documented("Example: WANT for the third block")));
+}
+
+TEST_CASE("the examples of parts on the protocol page are what the program sends") {
+    const auto bytes_of = [](const Message& message) {
+        return hex_of(encode(message.header())) + to_hex(message.payload);
+    };
+    const auto text_of = [](std::span<const std::byte> bytes) {
+        return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    };
+    const std::span<const std::byte> block = as_byte_span("standby\n");
+    std::vector<Leaf> parts;
+    hash_parts(block, parts);
+    CHECK(bytes_of({FrameType::subhashes, text_of(sum_of(parts.front())), {16384, 8}}) ==
+          to_hex(documented("Example: SUBHASHES for that block")));
+    std::vector<std::byte> payload(parts_head_size(8));
+    encode_parts_head({.changed = {true}, .digest = digest_of(parts)}, payload);
+    payload.insert(payload.end(), block.begin(), block.end());
+    const FrameHeader header{.type = FrameType::parts,
+                             .offset = 16384,
+                             .raw_length = 8,
+                             .wire_length = static_cast<std::uint32_t>(payload.size()),
+                             .hash = hash_block(block)};
+    CHECK(hex_of(encode(header)) + hex_of(payload) ==
+          to_hex(documented("Example: PARTS for that block")));
+    CHECK(bytes_of({FrameType::credit, encode(CreditMessage{1 << 30})}) ==
+          to_hex(documented("Example: CREDIT for the first GiB")));
 }
 
 TEST_CASE("each field of a header stands at its offset with the lowest byte first") {
