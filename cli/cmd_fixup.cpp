@@ -158,7 +158,7 @@ public:
                         obstacle->hint);
         }
         if (clone::has_generations(image_) && overlay_.empty() && !plan_) {
-            clone::publish_overlay(image_, result.overlay);
+            clone::publish_overlay(image_, image);
             output.line(fmt::format("'{}.fixup.qcow2' links to it: the virtual machine starts "
                                     "from this generation now",
                                     image_));

@@ -113,6 +113,7 @@ public:
         }
         link_.run_sessions(output, progress_sink(output, "copying"), session);
         output.end_progress();
+        finish(output, stop);
         return conclude(disks, output, stop);
     }
 
@@ -122,7 +123,7 @@ private:
         place.path = place.target;
         if (keep_ > 0) {
             place.generations.emplace(place.target, note);
-            place.path = place.generations->prepare(keep_, stop).path;
+            place.path = place.generations->choose(keep_, stop);
         } else if (clone::has_generations(place.target)) {
             throw refusal(fmt::format("overwrite '{}': it is the current one of its generations",
                                       clone::resolve_generation(place.target).string()),
@@ -140,7 +141,7 @@ private:
             .partitions = layout_.options(),
             .ask = overwrite_question(place.path.string(), output, stop),
             .notice = note,
-            .when_kept = [this] { publish_if_all_are_kept(); }});
+            .make_ready = ready_maker(place, stop)});
         place.copy->check();
         if (verify_ && clone::is_nbd_uri(place.target)) {
             output.note(std::string(read_back_over_nbd));
@@ -159,14 +160,34 @@ private:
         }
     }
 
-    /// The disks of a server become current together.
-    void publish_if_all_are_kept() {
-        if (++kept_ < places_.size()) {
-            return;
+    /// A generation is made when the source is there: a run that finds none changes nothing.
+    [[nodiscard]] std::function<void(const clone::DiskFacts&)>
+    ready_maker(Place& place, const std::stop_token& stop) const {
+        if (!place.generations) {
+            return {};
+        }
+        return [this, &generations = *place.generations, stop](const clone::DiskFacts& source) {
+            generations.make_ready(source,
+                                   erase_ ? clone::Existing::erase : clone::Existing::refuse, stop);
+        };
+    }
+
+    /// What is left to do when all is copied. The disks of a server become current together, and
+    /// nothing is removed before.
+    void finish(Output& output, const std::stop_token& stop) {
+        for (const Place& place : places_) {
+            for (const std::string& text : place.copy->finish(stop)) {
+                output.note(text);
+            }
         }
         for (Place& place : places_) {
             if (place.generations) {
                 place.generations->publish();
+            }
+        }
+        for (Place& place : places_) {
+            if (place.generations) {
+                place.generations->prune();
             }
         }
     }
@@ -178,9 +199,6 @@ private:
         for (std::size_t i = 0; i < disks.size(); ++i) {
             const clone::CopyReport& report = *disks[i].report;
             const clone::Target& target = *places_[i].copy;
-            for (const std::string& text : target.finish(stop)) {
-                output.note(text);
-            }
             if (disks.size() > 1) {
                 output.line(fmt::format("'{}' to '{}':", disks[i].wanted, target.path().string()));
             }
@@ -275,10 +293,13 @@ private:
                             {"holders", place.holders}});
         }
         fields["unreadable"] = list;
-        fields["map"] = target.map().string();
-        output.warning(fmt::format("{} of the source could not be read and are zeros in the copy; "
-                                   "'{}' lists them for ddrescue",
-                                   format_bytes(bytes), target.map().string()));
+        std::string text = fmt::format(
+            "{} of the source could not be read and are zeros in the copy", format_bytes(bytes));
+        if (std::filesystem::exists(target.map())) { // None where partitions have moved.
+            fields["map"] = target.map().string();
+            text += fmt::format("; '{}' lists them for ddrescue", target.map().string());
+        }
+        output.warning(text);
     }
 
     static constexpr std::chrono::seconds look_for_files{20};
@@ -287,7 +308,6 @@ private:
     LayoutOptions layout_;
     std::vector<std::string> targets_;
     std::vector<Place> places_; ///< of targets_, in their order
-    std::size_t kept_ = 0;      ///< how many of them are whole and durable
     std::string direct_ = "auto";
     unsigned keep_ = 0;
     bool rollback_ = false;

@@ -25,6 +25,7 @@ Role other(Role role) {
 } // namespace
 
 void Control::send(FrameType type, std::string_view payload, std::stop_token stop) {
+    send_posted(stop); // What was left here before comes before.
     send({type, std::string(payload)}, stop);
 }
 

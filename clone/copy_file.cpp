@@ -50,8 +50,11 @@ private:
 };
 
 /// lseek(2) to the next data or hole; the end of the file where there is none.
-off_t seek(int fd, off_t from, int whence, off_t size) {
+off_t seek(int fd, off_t from, int whence, off_t size, const fs::path& path) {
     const off_t found = ::lseek(fd, from, whence);
+    if (found < 0 && errno != ENXIO) {
+        throw system_error(fmt::format("cannot find the holes of '{}'", path.string()), errno);
+    }
     return found < 0 ? size : found;
 }
 
@@ -77,8 +80,8 @@ void copy_sparse_file(const fs::path& from, const fs::path& to, const std::stop_
                            errno);
     }
     off_t at = 0;
-    while ((at = seek(source.get(), at, SEEK_DATA, size)) < size) {
-        const off_t end = seek(source.get(), at, SEEK_HOLE, size);
+    while ((at = seek(source.get(), at, SEEK_DATA, size, from)) < size) {
+        const off_t end = seek(source.get(), at, SEEK_HOLE, size, from);
         off_t out = at;
         while (at < end) {
             if (stop.stop_requested()) {
@@ -87,7 +90,7 @@ void copy_sparse_file(const fs::path& from, const fs::path& to, const std::stop_
             const ssize_t count =
                 ::copy_file_range(source.get(), &at, file.fd(), &out,
                                   static_cast<std::size_t>(std::min<off_t>(end - at, at_once)), 0);
-            if (count <= 0 && errno != EINTR) {
+            if (count == 0 || (count < 0 && errno != EINTR)) {
                 throw system_error(
                     fmt::format("cannot copy '{}' to '{}'", from.string(), to.string()),
                     count == 0 ? EIO : errno);

@@ -112,6 +112,7 @@ public:
     [[nodiscard]] std::unique_ptr<DiskQueue> open_queue(unsigned depth) override;
 
     // For its queues.
+    void require_alive();
     [[nodiscard]] NbdConnection& connection() { return connection_; }
     [[nodiscard]] bool aligned(std::uint64_t offset, std::uint64_t length) const {
         return offset % export_.smallest == 0 && length % export_.smallest == 0;
@@ -346,6 +347,13 @@ Extent NbdDisk::extent_at(std::uint64_t offset) {
     return {std::min(end, facts_.size) - offset, zero};
 }
 
+/// Throws Error if the first connection does not answer any more.
+void NbdDisk::require_alive() {
+    AlignedBuffer buffer(io_alignment);
+    read(0, buffer.first(
+                static_cast<std::size_t>(std::min<std::uint64_t>(io_alignment, facts_.size))));
+}
+
 /// Nothing where one connection has to do for all.
 std::unique_ptr<NbdConnection> NbdDisk::one_more() {
     if (!takes_more_) {
@@ -354,10 +362,12 @@ std::unique_ptr<NbdConnection> NbdDisk::one_more() {
     try {
         auto connection = std::make_unique<NbdConnection>(facts_.name, patience_for_more);
         if (connection->exported() == export_) {
+            // The name may lead to another server by now: then the first connection is dead.
+            require_alive();
             return connection;
         }
     } catch (const Error&) {
-        // It serves only so many clients at once: the first connection goes on serving us.
+        require_alive(); // It serves only so many clients at once.
     }
     takes_more_ = false;
     return nullptr;

@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "clone/buffer.hpp"
+#include "clone/mapped_disk.hpp"
 
 #include <fmt/format.h>
 
@@ -77,9 +78,11 @@ bool ExportTarget::holds_clone_of(const fs::path& manifest) {
 
 bool ExportTarget::holds(const Manifest& manifest) {
     const Geometry& geometry = manifest.geometry;
-    if (geometry.size > facts().size) {
+    if ((manifest.view ? manifest.view->needs() : geometry.size) > facts().size) {
         return false;
     }
+    const std::unique_ptr<Disk> disk =
+        manifest.view ? std::make_unique<MappedDisk>(view(), *manifest.view) : view();
     // Any disk may have zeros in a place.
     const Leaf zeros = zero_leaf(geometry.block_size);
     std::vector<std::uint64_t> telling;
@@ -94,7 +97,7 @@ bool ExportTarget::holds(const Manifest& manifest) {
         const std::uint64_t block = telling[i * telling.size() / samples];
         const std::uint64_t offset = block * geometry.block_size;
         const std::span<std::byte> bytes = buffer.first(geometry.length_at(offset));
-        disk_->read(offset, bytes);
+        disk->read(offset, bytes);
         if (hash_block(bytes) != manifest.leaves[block]) {
             return false;
         }

@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "clone/copy_file.hpp"
 #include "clone/file_identity.hpp"
+#include "clone/generation_files.hpp"
 #include "clone/manifest.hpp"
 #include "clone/nbd_uri.hpp"
 #include "clone/open_files.hpp"
@@ -15,7 +16,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -23,78 +23,7 @@
 namespace coldspare::clone {
 
 namespace fs = std::filesystem;
-
-namespace {
-
-constexpr std::string_view suffix = ".gen";
-
-/// N of "IMAGE.genN", or 0. A number of more than nine digits is none of ours.
-unsigned number_of(const fs::path& image, const fs::path& generation) {
-    const std::string start = image.filename().string() + std::string(suffix);
-    const std::string name = generation.filename().string();
-    if (!name.starts_with(start)) {
-        return 0;
-    }
-    const std::string_view digits = std::string_view(name).substr(start.size());
-    unsigned number = 0;
-    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), number);
-    const bool plain =
-        error == std::errc() && end == digits.end() && digits.size() <= 9 && digits.front() != '0';
-    return plain ? number : 0;
-}
-
-fs::path directory_of(const fs::path& path) {
-    return path.has_parent_path() ? path.parent_path() : fs::path(".");
-}
-
-/// The generation that a link names; empty if it names anything else, or is none.
-fs::path linked_generation(const fs::path& image) {
-    std::error_code failed;
-    const fs::path named = fs::read_symlink(image, failed);
-    if (failed || named.has_parent_path() || number_of(image, named) == 0) {
-        return {};
-    }
-    return image.parent_path() / named;
-}
-
-/// Makes `link` name what lies beside it, whatever it was before.
-void replace_link(const fs::path& link, const fs::path& beside) {
-    const fs::path fresh = link.string() + ".new";
-    ::unlink(fresh.c_str()); // Of a run that crashed.
-    if (::symlink(beside.filename().c_str(), fresh.c_str()) != 0 ||
-        ::rename(fresh.c_str(), link.c_str()) != 0) {
-        throw system_error(fmt::format("cannot link '{}' to '{}'", link.string(), beside.string()),
-                           errno);
-    }
-    sync_parent_directory(link);
-}
-
-void rename_durably(const fs::path& from, const fs::path& to) {
-    if (::rename(from.c_str(), to.c_str()) != 0) {
-        throw system_error(fmt::format("cannot rename '{}' to '{}'", from.string(), to.string()),
-                           errno);
-    }
-    sync_parent_directory(to);
-}
-
-/// A second name for a file, if there is one.
-void name_twice(const fs::path& path, const fs::path& second) {
-    if (::link(path.c_str(), second.c_str()) != 0 && errno != EEXIST && errno != ENOENT) {
-        throw system_error(fmt::format("cannot link '{}' to '{}'", second.string(), path.string()),
-                           errno);
-    }
-    sync_parent_directory(second);
-}
-
-fs::path overlay_of(const fs::path& image) {
-    return image.string() + ".fixup.qcow2";
-}
-
-fs::path report_of(const fs::path& image) {
-    return image.string() + ".fixup.json";
-}
-
-} // namespace
+using namespace generation;
 
 fs::path resolve_generation(const fs::path& image) {
     const fs::path generation = linked_generation(image);
@@ -105,8 +34,14 @@ bool has_generations(const fs::path& image) {
     return !linked_generation(image).empty();
 }
 
-void publish_overlay(const fs::path& image, const fs::path& overlay) {
-    replace_link(overlay_of(image), overlay);
+void publish_overlay(const fs::path& image, const fs::path& generation) {
+    if (linked_generation(image) != generation) {
+        throw refusal(fmt::format("start the virtual machine from '{}': '{}' is another generation "
+                                  "by now",
+                                  generation.string(), image.string()),
+                      "run fixup again");
+    }
+    replace_link(overlay_of(image), overlay_of(generation));
 }
 
 Generations::Generations(fs::path image, std::function<void(std::string_view)> notice)
@@ -165,7 +100,8 @@ unsigned Generations::current() const {
 std::vector<Generations::Generation> Generations::earlier() const {
     std::vector<Generation> found = list();
     std::erase_if(found, [now = current()](const Generation& generation) {
-        return generation.number >= now || !generation.complete;
+        return generation.number >= now || !generation.complete ||
+               fs::exists(mark_of(generation.path));
     });
     return found;
 }
@@ -173,14 +109,14 @@ std::vector<Generations::Generation> Generations::earlier() const {
 bool Generations::is_pinned(const fs::path& generation) const {
     std::error_code failed;
     return fs::read_symlink(overlay_of(image_), failed) == overlay_of(generation).filename() ||
-           open_in_qemu(generation);
+           is_written_to(overlay_of(generation), report_of(generation)) || open_in_qemu(generation);
 }
 
-void Generations::remove(const fs::path& generation) const {
+void Generations::remove(const fs::path& generation) {
     // The manifest first: what is left after a crash vouches for nothing.
     for (const fs::path& path :
          {manifest_path(generation, {}), journal_path(generation, {}), map_path(generation, {}),
-          report_of(generation), overlay_of(generation), generation}) {
+          report_of(generation), overlay_of(generation), mark_of(generation), generation}) {
         remove_file_durably(path);
     }
 }
@@ -188,7 +124,10 @@ void Generations::remove(const fs::path& generation) const {
 /// An image that was received without generations becomes the first. It gets its second name before
 /// it loses the first one, and what a crash has left undone the next run does again.
 void Generations::adopt_plain_image(std::stop_token stop) {
-    if (fs::exists(journal_path(image_, {})) || !read_manifest(manifest_path(image_, {}))) {
+    const std::optional<Manifest> manifest = read_manifest(manifest_path(image_, {}));
+    const FileIdentity identity = identity_of(image_);
+    if (fs::exists(journal_path(image_, {})) || !manifest ||
+        FileIdentity{manifest->target_inode, manifest->target_born} != identity) {
         throw refusal(
             fmt::format("keep generations of '{}': it is no finished clone", image_.string()),
             "finish it first by 'coldspare receive' without --keep, or move it away");
@@ -202,7 +141,7 @@ void Generations::adopt_plain_image(std::stop_token stop) {
     const std::vector<Generation> known = list();
     fs::path first = path_of(known.empty() ? 1 : known.back().number + 1);
     for (const Generation& generation : known) {
-        if (identity_of(generation.path) == identity_of(image_)) {
+        if (identity_of(generation.path) == identity) {
             first = generation.path;
         }
     }
@@ -210,14 +149,19 @@ void Generations::adopt_plain_image(std::stop_token stop) {
     name_twice(manifest_path(image_, {}), manifest_path(first, {}));
     name_twice(map_path(image_, {}), map_path(first, {}));
     if (fs::is_regular_file(fs::symlink_status(overlay))) {
+        const bool written_to = is_written_to(overlay, report_of(image_));
         // The same bytes under another name: -u changes nothing but that.
         run_checked({.argv = {"qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "raw", "-b",
                               first.filename().string(), fs::absolute(overlay).string()},
                      .deadline = std::chrono::seconds(120)},
                     std::move(stop));
         name_twice(overlay, overlay_of(first));
+        if (!written_to) {
+            fs::last_write_time(report_of(image_), fs::last_write_time(overlay));
+            rename_durably(report_of(image_), report_of(first));
+        }
         replace_link(overlay, overlay_of(first));
-        remove_file_durably(report_of(image_)); // It tells another time of change.
+        remove_file_durably(report_of(image_));
     }
     replace_link(image_, first);
     remove_file_durably(image_.string() + ".manifest");
@@ -226,102 +170,151 @@ void Generations::adopt_plain_image(std::stop_token stop) {
                         first.filename().string()));
 }
 
-Generations::Next Generations::prepare(unsigned keep, std::stop_token stop) {
+fs::path Generations::choose(unsigned keep, std::stop_token stop) {
     keep_ = keep;
     if (fs::is_regular_file(fs::symlink_status(image_))) {
-        adopt_plain_image(stop);
+        adopt_plain_image(std::move(stop));
     }
-    const unsigned now = current();
-    std::optional<Generation> begun;
-    for (const Generation& generation : list()) {
-        if (generation.number <= now || is_pinned(generation.path)) {
+    std::vector<Generation> known = list();
+    if (current() == 0 && known.size() == 1 && known.front().complete) {
+        replace_link(image_, known.front().path); // A crash right after the first copy.
+    } else if (current() == 0 && (known.size() > 1 || (known.size() == 1 && known[0].complete))) {
+        throw refusal(fmt::format("make another generation of '{}': there are {}, and it does not "
+                                  "say which one is current",
+                                  image_.string(), known.size()),
+                      fmt::format("make the link again: ln -s {} {}",
+                                  known.back().path.filename().string(), image_.string()));
+    }
+    next_ = (known.empty() ? 0 : known.back().number) + 1;
+    for (const Generation& generation : known) {
+        if (generation.number <= current() || is_pinned(generation.path)) {
             continue;
         }
-        if (begun) { // Given up by a rollback.
-            remove(begun->path);
+        if (!generation.complete && !fs::exists(journal_path(generation.path, {})) &&
+            has_data(generation.path)) {
+            throw refusal(fmt::format("overwrite '{}': it has neither a manifest nor a journal",
+                                      generation.path.string()),
+                          "it is no copy of ours: move it away");
         }
-        begun = generation;
+        next_ = generation.number;
     }
-    if (begun && !begun->complete && !fs::exists(journal_path(begun->path, {}))) {
-        remove(begun->path); // A crash before anything in it was durable.
-        begun.reset();
-    }
-    if (begun) {
-        remove_file_durably(report_of(begun->path));
-        remove_file_durably(overlay_of(begun->path));
-        next_ = begun->number;
-        return {begun->path, Seed::resumed};
-    }
-    const std::vector<Generation> known = list();
-    next_ = (known.empty() ? now : std::max(now, known.back().number)) + 1;
-    return now == 0 ? Next{path_of(next_), Seed::none} : seed(keep, std::move(stop));
+    return path_of(next_);
 }
 
-Generations::Next Generations::seed(unsigned keep, std::stop_token stop) {
-    const fs::path source = resolve_generation(image_);
-    const fs::path path = path_of(next_);
-    std::optional<Manifest> manifest;
-    try {
-        manifest = read_manifest(manifest_path(source, {}));
-    } catch (const Error&) {
-        // Damaged: then nobody knows whose clone it is.
+void Generations::make_ready(const DiskFacts& source, Existing existing, std::stop_token stop) {
+    const fs::path next = path_of(next_);
+    for (const Generation& generation : list()) {
+        const bool given_up = generation.number > current() && generation.number != next_;
+        if (given_up && !is_pinned(generation.path)) {
+            remove(generation.path);
+        }
     }
-    if (!manifest) {
-        return {path, Seed::none};
-    }
-    // What is proved of the file that it starts as is proved of the new one.
-    const auto starts_as = [&path](Manifest earlier, bool untouched) {
-        const FileIdentity identity = identity_of(path);
-        earlier.target_inode = identity.inode;
-        earlier.target_born = identity.born;
-        earlier.seal = untouched ? seal_of(path) : std::string();
-        write_manifest(manifest_path(path, {}), earlier);
-    };
-    const bool untouched = seal_of(source) == manifest->seal;
-    Next next{path, Seed::reflink};
-    if (!reflink_file(source, path)) {
-        std::vector<Generation> spare = earlier();
-        // The current one will be the youngest of those that are kept.
-        spare.resize(spare.size() - std::min<std::size_t>(spare.size(), keep - 1));
-        std::erase_if(spare,
-                      [this](const Generation& generation) { return is_pinned(generation.path); });
-        if (!spare.empty()) {
-            const fs::path& oldest = spare.front().path;
-            const std::optional<Manifest> its = read_manifest(manifest_path(oldest, {}));
-            const bool as_it_was = its && seal_of(oldest) == its->seal;
-            recycle(oldest, path);
-            if (its) {
-                starts_as(*its, as_it_was);
+    if (fs::exists(next)) {
+        const std::optional<Manifest> manifest = readable_manifest(next);
+        const bool of_another = manifest && !is_clone_of(*manifest, source);
+        const bool is_begun = manifest || fs::exists(journal_path(next, {}));
+        if (is_begun && !(of_another && existing == Existing::erase)) {
+            for (const fs::path& path : {report_of(next), overlay_of(next), mark_of(next)}) {
+                remove_file_durably(path);
             }
-            return {path, Seed::recycled};
+            return;
         }
-        notice_(fmt::format("copying '{}' ({}), so that it stays as it is", source.string(),
-                            format_bytes(fs::file_size(source))));
-        copy_sparse_file(source, path, stop);
-        next.seed = Seed::copied;
+        remove(next);
     }
-    starts_as(std::move(*manifest), untouched && seal_of(source) == manifest->seal);
-    return next;
+    if (current() != 0) {
+        seed(source, existing, std::move(stop));
+    }
 }
 
-/// After a crash between the two names the file has no manifest, and is removed by the next run.
-void Generations::recycle(const fs::path& from, const fs::path& to) const {
-    remove_file_durably(report_of(from));
-    remove_file_durably(overlay_of(from));
-    remove_file_durably(map_path(from, {}));
-    rename_durably(from, to);
-    rename_durably(manifest_path(from, {}), manifest_path(to, {}));
+void Generations::seed(const DiskFacts& source, Existing existing, std::stop_token stop) {
+    const fs::path start = resolve_generation(image_);
+    std::optional<Manifest> manifest = readable_manifest(start);
+    if (!manifest) {
+        return;
+    }
+    if (!is_clone_of(*manifest, source)) {
+        if (existing == Existing::erase) {
+            return;
+        }
+        throw refusal(fmt::format("make another generation of '{}': it is a clone of '{}'",
+                                  image_.string(), manifest->source_name),
+                      "check that it is the right one, then say --erase");
+    }
+    const fs::path next = path_of(next_);
+    const fs::path partial = next.string() + ".partial";
+    remove_file_durably(partial);
+    // What is proved of a file is proved of one that shares its blocks.
+    const bool untouched = seal_of(start) == manifest->seal;
+    if (reflink_file(start, partial)) {
+        become(partial, next, std::move(*manifest), untouched && seal_of(start) == manifest->seal);
+        return;
+    }
+    std::vector<Generation> spare = earlier();
+    // The current one will be the youngest of those that are kept.
+    spare.resize(spare.size() - std::min<std::size_t>(spare.size(), keep_ - 1));
+    for (const Generation& oldest : spare) {
+        if (is_pinned(oldest.path)) {
+            continue;
+        }
+        manifest.reset();
+        if (std::optional<Manifest> its = readable_manifest(oldest.path)) {
+            const bool as_it_was = seal_of(oldest.path) == its->seal;
+            become(oldest.path, next, std::move(*its), as_it_was);
+            return;
+        }
+    }
+    manifest = manifest ? std::move(manifest) : readable_manifest(start);
+    if (!manifest) {
+        return;
+    }
+    notice_(fmt::format("copying '{}' ({}), so that it stays as it is", start.string(),
+                        format_bytes(fs::file_size(start))));
+    copy_sparse_file(start, partial, stop);
+    become(partial, next, std::move(*manifest), false);
+}
+
+/// The manifest is there before the file has the name: a file without one is none of ours. A crash
+/// in between leaves a manifest without a file, or an earlier generation that vouches for nothing.
+void Generations::become(const fs::path& file, const fs::path& generation, Manifest manifest,
+                         bool sealed) {
+    const FileIdentity identity = identity_of(file);
+    manifest.target_inode = identity.inode;
+    manifest.target_born = identity.born;
+    manifest.seal.clear();
+    write_manifest(manifest_path(generation, {}), manifest);
+    for (const fs::path& path : {manifest_path(file, {}), map_path(file, {}), report_of(file),
+                                 overlay_of(file), mark_of(file)}) {
+        remove_file_durably(path);
+    }
+    rename_durably(file, generation);
+    if (sealed) { // Its new name has changed the time of change.
+        manifest.seal = seal_of(generation);
+        write_manifest(manifest_path(generation, {}), manifest);
+    }
 }
 
 void Generations::publish() {
     replace_link(image_, path_of(next_));
-    const std::vector<Generation> old = earlier();
-    for (std::size_t i = 0; i + keep_ < old.size(); ++i) {
-        if (is_pinned(old[i].path)) {
-            notice_(fmt::format("'{}' stays: '{}' is its overlay, or a virtual machine has it open",
-                                old[i].path.string(), overlay_of(image_).string()));
-        } else {
-            remove(old[i].path);
+}
+
+void Generations::prune() {
+    std::vector<Generation> old = list();
+    std::erase_if(old, [this](const Generation& generation) {
+        return generation.number >= current() || fs::exists(journal_path(generation.path, {}));
+    });
+    std::size_t kept = 0;
+    for (auto generation = old.rbegin(); generation != old.rend(); ++generation) {
+        try {
+            if (is_pinned(generation->path)) {
+                notice_(fmt::format("'{}' stays: its overlay is what starts, or was written to, or "
+                                    "a virtual machine has it open",
+                                    generation->path.string()));
+            } else if (!generation->complete || fs::exists(mark_of(generation->path)) ||
+                       ++kept > keep_) {
+                remove(generation->path);
+            }
+        } catch (const Error& error) {
+            notice_(fmt::format("'{}' stays: {}", generation->path.string(), error.message()));
         }
     }
 }
@@ -340,6 +333,7 @@ Generations::Rollback Generations::roll_back() {
         done.bootable = true;
     }
     replace_link(image_, done.to);
+    write_file_atomically(mark_of(done.from), "");
     return done;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "base/handle.hpp"
+#include "clone/manifest.hpp"
+#include "clone/target.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -10,15 +12,6 @@
 #include <vector>
 
 namespace coldspare::clone {
-
-/// How the file of a new generation came to be what the copy starts from.
-enum class Seed {
-    none,     ///< there is nothing yet: the copy is a full one
-    reflink,  ///< the current generation, in blocks that both share until one is written
-    recycled, ///< the oldest generation, which need not be kept any more
-    copied,   ///< the current generation, copied on this machine
-    resumed,  ///< what an earlier run has begun
-};
 
 /// The generations of an image (docs/FORMATS.md 7). IMAGE is a symbolic link to the current one,
 /// the file IMAGE.genN; its manifest, map and overlay stand beside it under its name. A generation
@@ -32,18 +25,24 @@ public:
     /// elsewhere; `locked` if another run is at work on them.
     Generations(std::filesystem::path image, std::function<void(std::string_view)> notice);
 
-    struct Next {
-        std::filesystem::path path;
-        Seed seed = Seed::none;
-    };
     /// The generation to receive into, so that afterwards `keep` (at least 1) earlier ones are
     /// there. An image that has no generations yet becomes the first; one that is no finished clone
-    /// is refused.
-    [[nodiscard]] Next prepare(unsigned keep, std::stop_token stop);
+    /// is refused. Else nothing is changed.
+    [[nodiscard]] std::filesystem::path choose(unsigned keep, std::stop_token stop);
 
-    /// Makes the prepared one current, durably, and removes what need not be kept: not what is open
-    /// in a virtual machine, and not what IMAGE.fixup.qcow2 links to.
+    /// The source is there: makes the chosen one an earlier clone to be renewed, by the cheapest
+    /// way that there is: what an earlier run has begun; blocks shared with the current one; the
+    /// oldest that need not be kept; a copy of the current one. Refuses another disk's source
+    /// unless what exists may be erased, and then begins anew. May take as long as a copy on this
+    /// machine.
+    void make_ready(const DiskFacts& source, Existing existing, std::stop_token stop);
+
+    /// Makes the chosen one current, durably.
     void publish();
+
+    /// Removes what need not be kept: not what is open in a virtual machine or was written to by
+    /// one, and not what IMAGE.fixup.qcow2 links to. What cannot be removed is told, and stays.
+    void prune();
 
     struct Rollback {
         std::filesystem::path from;
@@ -62,19 +61,20 @@ private:
     [[nodiscard]] std::vector<Generation> list() const; ///< in the order of their numbers
     [[nodiscard]] std::filesystem::path path_of(unsigned number) const;
     [[nodiscard]] unsigned current() const; ///< 0: none yet
-    /// Finished ones before the current one, oldest first.
+    /// Finished ones before the current one that no rollback has given up, oldest first.
     [[nodiscard]] std::vector<Generation> earlier() const;
     [[nodiscard]] bool is_pinned(const std::filesystem::path& generation) const;
     void adopt_plain_image(std::stop_token stop);
-    [[nodiscard]] Next seed(unsigned keep, std::stop_token stop);
-    void recycle(const std::filesystem::path& from, const std::filesystem::path& to) const;
-    void remove(const std::filesystem::path& generation) const;
+    void seed(const DiskFacts& source, Existing existing, std::stop_token stop);
+    static void become(const std::filesystem::path& file, const std::filesystem::path& generation,
+                       Manifest manifest, bool sealed);
+    static void remove(const std::filesystem::path& generation);
 
     std::filesystem::path image_;
     std::function<void(std::string_view)> notice_;
     Fd lock_;
     unsigned keep_ = 1;
-    unsigned next_ = 0; ///< prepared
+    unsigned next_ = 0; ///< chosen
 };
 
 /// What a link to a generation stands for; any other path is returned as it is.
@@ -83,7 +83,8 @@ private:
 /// Whether `image` is a link to one of its generations.
 [[nodiscard]] bool has_generations(const std::filesystem::path& image);
 
-/// IMAGE.fixup.qcow2 links to `overlay`, that of one of its generations, from now on. Durable.
-void publish_overlay(const std::filesystem::path& image, const std::filesystem::path& overlay);
+/// IMAGE.fixup.qcow2 links to the overlay of this generation from now on. Durable. Refuses if
+/// another one is current by now.
+void publish_overlay(const std::filesystem::path& image, const std::filesystem::path& generation);
 
 } // namespace coldspare::clone

@@ -7,6 +7,7 @@
 #include "base/process.hpp"
 #include "base/text.hpp"
 #include "clone/disk_list.hpp"
+#include "clone/nbd_uri.hpp"
 
 #include <fmt/format.h>
 
@@ -121,6 +122,9 @@ void grow_xfs(const std::string& device, const std::stop_token& stop) {
 }
 
 std::string type_of(const fs::path& disk, Range range) {
+    if (is_nbd_uri(disk)) {
+        return "an NBD export";
+    }
     for (const PartitionEntry& entry : inspect_disk(disk).partitions) {
         if (entry.start == range.offset) {
             return entry.content.type;
@@ -129,12 +133,21 @@ std::string type_of(const fs::path& disk, Range range) {
     return {};
 }
 
+bool is_ext(std::string_view type) {
+    return type == "ext2" || type == "ext3" || type == "ext4";
+}
+
 } // namespace
+
+bool can_be_grown(const fs::path& disk, Range range) {
+    const std::string type = type_of(disk, range);
+    return is_ext(type) || type == "xfs";
+}
 
 std::string grow_file_system(const fs::path& disk, unsigned number, Range range,
                              std::stop_token stop) {
     const std::string type = type_of(disk, range);
-    const bool ext = type == "ext2" || type == "ext3" || type == "ext4";
+    const bool ext = is_ext(type);
     if (!ext && type != "xfs") {
         return fmt::format("partition {} has grown, what is in it ({}) has not: coldspare grows "
                            "ext2, ext3, ext4 and XFS",

@@ -8,6 +8,9 @@
 
 namespace coldspare::clone {
 
+/// Whether grow_file_system() would grow what is in this partition. Never of an NBD export.
+[[nodiscard]] bool can_be_grown(const std::filesystem::path& disk, Range range);
+
 /// Grows the file system of a partition that is larger than it, which nobody may have mounted:
 /// ext2, ext3 and ext4 (checked with e2fsck first) with resize2fs, XFS with xfs_growfs, for which
 /// it is mounted in a mount name space of its own. `range` is where the partition lies on the disk

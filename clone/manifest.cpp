@@ -109,6 +109,11 @@ json describe(const Manifest& manifest) {
     if (manifest.view) {
         object["view"] = view_to_json(*manifest.view);
     }
+    for (const WrittenTable& table : manifest.table) {
+        const std::string_view hash(reinterpret_cast<const char*>(table.hash.data()),
+                                    table.hash.size());
+        object["table"].push_back({table.range.offset, table.range.length, to_hex(hash)});
+    }
     for (const Grown& grown : manifest.grown) {
         object["grown"].push_back({grown.number, grown.source.offset, grown.source.length});
     }
@@ -125,6 +130,25 @@ void read_view(const json& object, Manifest& manifest) {
         }
     }
     const json none = json::array();
+    const json& table = object.contains("table") ? object["table"] : none;
+    if (!table.is_array() || table.size() > most_regions) {
+        throw damaged("'table' is not readable");
+    }
+    for (const json& row : table) {
+        if (!row.is_array() || row.size() != 3 || !row[0].is_number_unsigned() ||
+            !row[1].is_number_unsigned() || !row[2].is_string()) {
+            throw damaged("'table' is not readable");
+        }
+        const Range range{row[0].get<std::uint64_t>(), row[1].get<std::uint64_t>()};
+        const std::optional<std::string> hash = from_hex(row[2].get<std::string>());
+        if (range.length == 0 || range.length > largest_table ||
+            !inside(range, largest_disk_size) || !hash || hash->size() != sizeof(Leaf)) {
+            throw damaged("'table' has an impossible range");
+        }
+        WrittenTable written{.range = range};
+        std::ranges::copy(as_byte_span(*hash), written.hash.begin());
+        manifest.table.push_back(written);
+    }
     const json& grown = object.contains("grown") ? object["grown"] : none;
     if (!grown.is_array() || grown.size() > most_moves) {
         throw damaged("'grown' is not readable");

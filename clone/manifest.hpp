@@ -22,6 +22,13 @@ struct Grown {
     bool operator==(const Grown&) const = default;
 };
 
+/// Bytes of the partition table that was made for a target, which the leaves do not speak of.
+struct WrittenTable {
+    Range range; ///< on the target
+    Leaf hash{}; ///< XXH3-128
+    bool operator==(const WrittenTable&) const = default;
+};
+
 /// What a finished clone is known to be: written last, removed before its target is written again.
 /// The bytes: docs/FORMATS.md 1.
 struct Manifest {
@@ -40,6 +47,7 @@ struct Manifest {
     std::uint64_t full_copy_ms = 0;   ///< what the last full copy took; 0: nobody knows
     std::vector<Range> unreadable;    ///< what the source could not read; at most 1000 are kept
     std::optional<DiskView> view;     ///< where its bytes lie, if not where the source has them
+    std::vector<WrittenTable> table;  ///< with a view
     std::vector<Grown> grown;
     std::vector<Leaf> leaves;
 };

@@ -45,7 +45,8 @@ public:
           epochs_(session, destination, control, options.epoch) {}
 
     /// Runs the workers until every stream has ended and END has come, whose payload is returned.
-    RootMessage copy(const Destination::Opened& target, std::stop_token stop) {
+    /// `proved`: the session's leaves are those of what is there.
+    RootMessage copy(const Destination::Opened& target, bool proved, std::stop_token stop) {
         const bool tells = target.mode != CopyMode::full;
         std::vector<Worker> workers;
         session_.running = static_cast<unsigned>(streams_.size());
@@ -57,14 +58,13 @@ public:
         workers.emplace_back([this](std::stop_token inner) { epochs_.keep(inner); });
         if (tells) {
             session_.told_until = 0;
-            const bool proved = !target.proved.empty();
             if (has_parts(session_.geometry) && !proved) {
                 session_.parts.emplace(session_.geometry, remembered);
             }
             ++session_.running; // Its messages need the control thread's turns, to the last.
             workers.emplace_back([this, &target, proved](std::stop_token inner) {
                 if (proved) {
-                    tell_what_is_proved(target.proved, session_, control_, inner);
+                    tell_what_is_proved(session_, control_, inner);
                 } else {
                     const std::unique_ptr<Disk> medium = destination_.open_medium();
                     tell_what_is_there(*medium, target.worth_reading, session_, control_, inner);
@@ -266,8 +266,13 @@ private:
         }
         for (Due& due : due_) {
             due.disk->destination->told_table(std::move(tables[due.number]));
-            due.target = due.disk->destination->open(
-                due.source.facts, {due.source.facts.size, due.source.block_size});
+            keep_alive_while( // A generation may have to be copied first.
+                control_,
+                [&due](std::stop_token) {
+                    due.target = due.disk->destination->open(
+                        due.source.facts, {due.source.facts.size, due.source.block_size});
+                },
+                stop);
         }
     }
 
@@ -277,6 +282,19 @@ private:
         Destination& destination = *due.disk->destination;
         const DiskFacts& source = due.source.facts;
         start(session_, *due.target.disk, due.source);
+        bool proved = false;
+        if (due.target.mode == CopyMode::delta) {
+            keep_alive_while(
+                control_,
+                [&](std::stop_token) {
+                    if (auto leaves = destination.prove(*due.target.disk, session_->geometry);
+                        !leaves.empty()) {
+                        session_->leaves = std::move(leaves);
+                        proved = true;
+                    }
+                },
+                stop);
+        }
         control_.count(session_->counters);
         const std::vector<std::byte> id = random_bytes(16);
         const PlanMessage plan{
@@ -296,7 +314,7 @@ private:
         const bool several = more || due_.size() > 1;
         Receiving receiving(*session_, destination, control_, streams_, options_,
                             several ? source.name : std::string_view(), progress_);
-        const RootMessage end = receiving.copy(due.target, stop);
+        const RootMessage end = receiving.copy(due.target, proved, stop);
         const Sha256 root = receiving.check_root(end);
         const std::vector<Range> unreadable = session_->unreadable();
         bool kept = false;
@@ -325,7 +343,7 @@ private:
         report.unreadable = unreadable;
         report.resumed = due.target.mode == CopyMode::resume;
         report.reclone = due.target.mode == CopyMode::delta;
-        report.trusted = !due.target.proved.empty();
+        report.trusted = proved;
         report.full_copy_ms = due.target.full_copy_ms;
         report.verified = options_.read_back == ReadBack::yes;
         due.disk->report = std::move(report);

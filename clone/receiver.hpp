@@ -31,8 +31,6 @@ public:
         /// Whole blocks that may be there already, unless the mode is full: sorted and disjoint.
         /// They are read and compared, never believed.
         std::vector<Range> worth_reading;
-        /// Proved to be the hashes of all that is there: then nothing of it is read. Mode delta.
-        std::vector<Leaf> proved{};
         std::uint64_t full_copy_ms = 0; ///< Manifest::full_copy_ms of an earlier clone
         /// What the source need not read and sends as zeros: sorted and disjoint.
         std::vector<Range> unwanted{};
@@ -43,6 +41,12 @@ public:
     /// The source has told what it has, and nothing is planned: decides whether the target may be
     /// written. An Error (a refusal) goes to both sides.
     [[nodiscard]] virtual Opened open(const DiskFacts& source, const Geometry& geometry) = 0;
+
+    /// Right before the plan is told, with mode delta: the hashes of all that is there, if they are
+    /// proved; then nothing of it is read. Else empty.
+    [[nodiscard]] virtual std::vector<Leaf> prove(Disk& /*disk*/, const Geometry& /*geometry*/) {
+        return {};
+    }
 
     /// Both sides have agreed; the first write comes next. From here on the target is marked as
     /// unfinished.

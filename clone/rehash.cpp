@@ -147,8 +147,7 @@ void tell_what_is_there(Disk& medium, const std::vector<Range>& worth_reading,
     nothing_until(geometry.size);
 }
 
-void tell_what_is_proved(const std::vector<Leaf>& leaves, TargetSession& session, Control& control,
-                         std::stop_token stop) {
+void tell_what_is_proved(TargetSession& session, Control& control, std::stop_token stop) {
     const Geometry& geometry = session.geometry;
     const std::uint64_t longest = piece_length(geometry);
     for (std::uint64_t offset = 0; offset < geometry.size; offset += longest) {
@@ -157,8 +156,7 @@ void tell_what_is_proved(const std::vector<Leaf>& leaves, TargetSession& session
         std::string told;
         for (std::uint64_t at = offset; at < range.end(); at += geometry.block_size) {
             const std::uint64_t block = at / geometry.block_size;
-            const Leaf& leaf = leaves[static_cast<std::size_t>(block)];
-            session.leaves[block] = leaf;
+            const Leaf& leaf = session.leaves[static_cast<std::size_t>(block)];
             session.known.insert(block);
             told.append(reinterpret_cast<const char*>(leaf.data()), leaf.size());
         }

@@ -15,8 +15,7 @@ namespace coldspare::clone {
 void tell_what_is_there(Disk& medium, const std::vector<Range>& worth_reading,
                         TargetSession& session, Control& control, std::stop_token stop);
 
-/// Tells these leaves, one for each block of the disk, without reading anything.
-void tell_what_is_proved(const std::vector<Leaf>& leaves, TargetSession& session, Control& control,
-                         std::stop_token stop);
+/// Tells the leaves that are in the session already, one for each block, without reading anything.
+void tell_what_is_proved(TargetSession& session, Control& control, std::stop_token stop);
 
 } // namespace coldspare::clone

@@ -5,6 +5,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "clone/disk.hpp"
+#include "clone/target_layout.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -102,6 +103,9 @@ SavedEnds save_ends(const fs::path& device, const fs::path& state_dir) {
 
 bool ends_are_of(const fs::path& device, const Manifest& clone) {
     try {
+        if (clone.view) { // Its table is what stands at both ends.
+            return !clone.table.empty() && has_its_table(device, clone);
+        }
         const std::uint64_t size = read_disk_facts(device).size;
         const Ends ends = ends_of(size);
         const Fd fd = open_file(device, O_RDONLY);

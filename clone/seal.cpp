@@ -45,16 +45,18 @@ fs::path whole_disk(dev_t device) {
 
 /// Whether nobody but this machine can write it, and only through this device.
 bool is_ours_alone(const fs::path& disk) {
-    constexpr std::array<std::string_view, 5> plain{"sd", "hd", "vd", "nvme", "mmcblk"};
+    constexpr std::array<std::string_view, 4> plain{"sd", "hd", "nvme", "mmcblk"};
     const std::string name = disk.filename().string();
     const bool known =
         std::ranges::any_of(plain, [&](std::string_view start) { return name.starts_with(start); });
     const std::string path = disk.string();
-    // scsi_transport_iscsi and scsi_transport_fc, and NVMe over a network, put these into the path.
-    const bool shared = path.find("/session") != std::string::npos ||
-                        path.find("/rport-") != std::string::npos ||
-                        path.find("/nvme-fabrics") != std::string::npos;
-    return known && !shared;
+    // iSCSI, Fibre Channel, SAS expanders and enclosures that others share, and NVMe over a network
+    // or several paths; what a hypervisor gives, it can write as well.
+    constexpr std::array<std::string_view, 6> shared{"/session",  "/rport-", "/expander-",
+                                                     "/virtual/", "/virtio", "/vmbus"};
+    return known && std::ranges::none_of(shared, [&](std::string_view part) {
+               return path.find(part) != std::string::npos;
+           });
 }
 
 std::string seal_of_device(dev_t device) {
@@ -71,9 +73,10 @@ std::string seal_of_device(dev_t device) {
     if (fields.size() < 15) { // Linux before 4.18 does not count discards.
         return {};
     }
-    return fmt::format("device {} {}:{} {} {} {} {}", line_of("/proc/sys/kernel/random/boot_id"),
-                       gnu_dev_major(device), gnu_dev_minor(device), fields[4], fields[6],
-                       fields[11], fields[13]);
+    // diskseq (Linux 5.15): another one after each time that it was plugged in.
+    return fmt::format("device {} {} {}:{} {} {} {} {}", line_of("/proc/sys/kernel/random/boot_id"),
+                       line_of(disk / "diskseq"), gnu_dev_major(device), gnu_dev_minor(device),
+                       fields[4], fields[6], fields[11], fields[13]);
 }
 
 } // namespace

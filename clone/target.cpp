@@ -13,12 +13,14 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include <utility>
 
 namespace coldspare::clone {
 
@@ -191,6 +193,10 @@ JournalHead Target::head_for(const DiskFacts& source, const Geometry& geometry) 
 }
 
 Destination::Opened Target::open(const DiskFacts& source, const Geometry& geometry) {
+    if (request_.make_ready) {
+        std::exchange(request_.make_ready, nullptr)(source);
+        checked_ = false;
+    }
     check();
     journal_.reset();
     resumed_.reset();
@@ -213,6 +219,11 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
     head_ = head_for(source, geometry);
     if (existed) {
         find_earlier();
+    } else {
+        // Its turn may come hours later: an interrupted run is to know it again. What an older
+        // image of this name has left says nothing.
+        remove_file_durably(manifest());
+        journal_ = Journal::create(journal_path(request_.path, request_.state_dir), *head_);
     }
     Opened opened{.disk =
                       layout_.show(export_ ? export_->view()
@@ -226,14 +237,8 @@ Destination::Opened Target::open(const DiskFacts& source, const Geometry& geomet
         opened.mode = CopyMode::delta;
         opened.worth_reading = {{0, geometry.size}};
         opened.full_copy_ms = full_copy_ms_;
-        if (request_.earlier == Earlier::trust) {
-            opened.proved = prove(*opened.disk, geometry);
-        }
-        request_.notice(opened.proved.empty()
-                            ? "it holds an earlier clone of it: both sides read their disks, and "
-                              "only what differs travels"
-                            : "it holds an earlier clone of it, to which nobody has written since: "
-                              "only the source reads its disk, and what differs travels");
+        request_.notice("it holds an earlier clone of it: both sides read their disks, and only "
+                        "what differs travels");
     } else if (resumed_ && !resumed_->durable.empty()) {
         opened.mode = CopyMode::resume;
         opened.worth_reading = resumed_->durable;
@@ -275,7 +280,7 @@ void Target::keep(Manifest manifest_of_copy) {
     check_still_there();
     layout_.write_table(
         [this] { return export_ ? export_->view() : open_for_verify(request_.path); });
-    layout_.describe(manifest_of_copy);
+    layout_.describe(manifest_of_copy, request_.path);
     // Where something has moved, the source's places are not the copy's: no map leads back there.
     const bool moved = manifest_of_copy.view && manifest_of_copy.view->moved();
     if (manifest_of_copy.unreadable.empty() || moved) {
@@ -294,7 +299,6 @@ void Target::keep(Manifest manifest_of_copy) {
     remove_file_durably(journal_path(request_.path, request_.state_dir));
     journal_.reset();
     made_ = false;
-    request_.when_kept();
 }
 
 } // namespace coldspare::clone

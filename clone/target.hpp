@@ -37,8 +37,9 @@ struct TargetRequest {
     /// was typed. Empty: there is nobody to be asked.
     std::function<std::string(const OverwriteQuestion&)> ask;
     Notice notice = [](std::string_view) {}; ///< told what is received into what
-    /// Called when the manifest is in place, before the source is told. An Error fails the session.
-    std::function<void()> when_kept = [] {};
+    /// Called once, when the source is known and before anything is looked at: puts there what is
+    /// to be renewed. Empty function: nothing.
+    std::function<void(const DiskFacts&)> make_ready;
 };
 
 /// The target of one run: what may be destroyed is decided here. A file that this run made and in
@@ -67,6 +68,8 @@ public:
     /// removed, both durably.
     void begin() override;
     void told_table(TableRegions table) override { layout_.told(std::move(table)); }
+    /// With Earlier::trust and a clone that is renewed.
+    [[nodiscard]] std::vector<Leaf> prove(Disk& disk, const Geometry& geometry) override;
     void record(std::span<const Range> durable) override;
     [[nodiscard]] std::unique_ptr<Disk> open_medium() override;
 
@@ -121,9 +124,6 @@ private:
     void find_earlier();
     [[nodiscard]] JournalHead head_for(const DiskFacts& source, const Geometry& geometry) const;
     void check_still_there() const;
-    /// The leaves of the clone that is renewed, if it is proved that nobody has written to it
-    /// since.
-    [[nodiscard]] std::vector<Leaf> prove(Disk& disk, const Geometry& geometry) const;
     /// Somebody said that what is there may be overwritten, or it is refused.
     void require_leave();
     void save_what_was_there();
@@ -148,6 +148,9 @@ private:
 
 /// Whether a file at this path would lie in memory (tmpfs, ramfs) and be gone at the next boot.
 [[nodiscard]] bool lies_in_memory(const std::filesystem::path& path);
+
+/// Whether a clone is one of this disk. Where a disk has no number of its own, its name counts.
+[[nodiscard]] bool is_clone_of(const Manifest& clone, const DiskFacts& source);
 
 /// Refuses (status 4) a target that is smaller than the source, has another sector size, or shares
 /// bytes with it. A pure function.

@@ -81,7 +81,10 @@ bool Target::is_our_file(const std::optional<Manifest>& clone) const {
     return here.target_inode == clone->target_inode && here.target_born == clone->target_born;
 }
 
-std::vector<Leaf> Target::prove(Disk& disk, const Geometry& geometry) const {
+std::vector<Leaf> Target::prove(Disk& disk, const Geometry& geometry) {
+    if (!renewed_ || request_.earlier != Earlier::trust) {
+        return {};
+    }
     const auto doubt = [this](std::string_view reason) {
         request_.notice(fmt::format("the manifest is not trusted: {}", reason));
         return std::vector<Leaf>();
@@ -98,6 +101,9 @@ std::vector<Leaf> Target::prove(Disk& disk, const Geometry& geometry) const {
     if (clone->geometry != geometry) {
         return doubt("the clone was made in blocks of another size");
     }
+    if (!clone->grown.empty()) {
+        return doubt("a file system was grown after the clone");
+    }
     if (clone->view != (layout() ? std::optional(layout()->view) : std::nullopt)) {
         return doubt("the clone has another layout");
     }
@@ -105,6 +111,7 @@ std::vector<Leaf> Target::prove(Disk& disk, const Geometry& geometry) const {
         !samples_match(*medium, geometry, clone->leaves)) {
         return doubt("a block is not what the manifest says");
     }
+    request_.notice("nobody has written to it since: only the source reads its disk");
     return std::move(clone->leaves);
 }
 
@@ -140,6 +147,14 @@ void Target::find_earlier() {
     if (!of_this_source || ignored || (resumed_ && resumed_->head.geometry != head_->geometry)) {
         resumed_.reset();
     }
+}
+
+bool is_clone_of(const Manifest& clone, const DiskFacts& source) {
+    return same_source(head_of(clone), {.geometry = {source.size, clone.geometry.block_size},
+                                        .source_name = source.name,
+                                        .source_model = source.model,
+                                        .source_serial = source.serial,
+                                        .source_wwn = source.wwn});
 }
 
 void check_fits(const DiskFacts& source, const DiskFacts& target) {

@@ -197,12 +197,16 @@ const PlannedPartition* TargetLayout::to_be_grown() const {
     return found == layout_->partitions.end() ? nullptr : &*found;
 }
 
-void TargetLayout::describe(Manifest& manifest) const {
+void TargetLayout::describe(Manifest& manifest, const fs::path& path) const {
     if (!layout_) {
         return;
     }
     manifest.view = layout_->view;
-    if (const PlannedPartition* grown = to_be_grown()) {
+    for (const TableRegion& region : layout_->table) {
+        manifest.table.push_back({region.range(), hash_block(region.bytes)});
+    }
+    if (const PlannedPartition* grown = to_be_grown();
+        grown != nullptr && can_be_grown(path, grown->target)) {
         manifest.grown.push_back({grown->source.number, grown->source.range});
     }
 }
@@ -219,6 +223,17 @@ std::vector<std::string> TargetLayout::finish(const fs::path& path, std::stop_to
         notes.push_back(std::move(note));
     }
     return notes;
+}
+
+bool has_its_table(const fs::path& path, const Manifest& manifest) {
+    if (manifest.table.empty()) {
+        return true;
+    }
+    const std::unique_ptr<Disk> medium = open_for_verify(path);
+    return std::ranges::all_of(manifest.table, [&](const WrittenTable& table) {
+        return inside(table.range, medium->facts().size) &&
+               hash_block(bytes_at(*medium, table.range)) == table.hash;
+    });
 }
 
 std::unique_ptr<Disk> open_clone_for_verify(const fs::path& path, const Manifest& manifest) {

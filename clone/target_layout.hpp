@@ -55,8 +55,8 @@ public:
     /// Blocks. Throws Error.
     void write_table(const std::function<std::unique_ptr<Disk>()>& open_medium);
 
-    /// Notes in the manifest how the target is laid out, and what will be grown.
-    void describe(Manifest& manifest) const;
+    /// Notes in the manifest how the target is laid out, with its table, and what will be grown.
+    void describe(Manifest& manifest, const std::filesystem::path& path) const;
 
     /// After the manifest, with the disk closed: grows the file system that was asked for, and has
     /// the kernel read the new table. Returns what was done and what could not be. Blocks. Throws
@@ -73,6 +73,10 @@ private:
     std::optional<Layout> layout_;
     MappedDisk* shown_ = nullptr;
 };
+
+/// Whether the partition table that was made for a clone is still what was written. Reads the
+/// medium.
+[[nodiscard]] bool has_its_table(const std::filesystem::path& path, const Manifest& manifest);
 
 /// A finished clone, opened for reading its medium back, as its source: for verify().
 [[nodiscard]] std::unique_ptr<Disk> open_clone_for_verify(const std::filesystem::path& path,

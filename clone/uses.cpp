@@ -222,8 +222,7 @@ private:
         for (const fs::directory_entry& entry :
              fs::directory_iterator(roots_.sys / "block", none)) {
             const std::optional<dev_t> other = sysfs::device_at(entry.path());
-            if (!other || other == self || sysfs::identity_of(*other, roots_).wwn != wwn ||
-                sysfs::number_at(entry.path() / "size") != sysfs::number_at(disk / "size")) {
+            if (!other || other == self || sysfs::identity_of(*other, roots_).wwn != wwn) {
                 continue;
             }
             Look at_it(roots_);
@@ -258,12 +257,15 @@ std::string quoted(std::span<const OpenFile> programs) {
     return fmt::format("'{}' (process {})", programs.front().program, programs.front().process);
 }
 
-/// What cannot be seen in /sys: whether a virtual machine has it open.
+/// What cannot be seen in /sys: whether a virtual machine has it open. libvirt gives QEMU device
+/// nodes of its own, and a lock is on a node: so it is also asked who has the device.
 void ask_qemu(const fs::path& path, const std::string& kernel_name, Look& look) {
-    if (!open_in_qemu(path)) {
+    const std::vector<OpenFile> programs = programs_with(path);
+    const bool has_it = std::ranges::any_of(
+        programs, [](const OpenFile& each) { return each.program.starts_with("qemu"); });
+    if (!has_it && !open_in_qemu(path)) {
         return;
     }
-    const std::vector<OpenFile> programs = programs_with(path);
     look.add({UseKind::virtual_machine, kernel_name,
               programs.empty() ? std::string() : programs.front().program,
               programs.empty() ? "a virtual machine has it open"

@@ -12,9 +12,11 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <chrono>
 #include <fcntl.h>
 #include <set>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 namespace coldspare::clone {
@@ -48,15 +50,33 @@ struct Site {
         manifest.leaves.assign(2, hash_block(as_byte_span(block)));
         manifest.root = root_of(geometry, manifest.leaves);
         manifest.target_inode = identity_of(path).inode;
+        manifest.target_born = identity_of(path).born;
         write_manifest(manifest_path(path, {}), manifest);
+    }
+    static DiskFacts source() {
+        DiskFacts facts;
+        facts.name = "/dev/sda";
+        facts.size = geometry.size;
+        return facts;
+    }
+    /// The chosen generation, ready to be received into.
+    static fs::path begin(Generations& all, unsigned keep = 1) {
+        const fs::path next = all.choose(keep, {});
+        all.make_ready(source(), Existing::refuse, {});
+        return next;
     }
     /// A run from beginning to end.
     fs::path receive(char byte, unsigned keep = 1) {
         Generations all = generations();
-        const Generations::Next next = all.prepare(keep, {});
-        finish(next.path, byte);
+        const fs::path next = begin(all, keep);
+        finish(next, byte);
         all.publish();
-        return next.path;
+        all.prune();
+        return next;
+    }
+    void fix_up(unsigned number) {
+        write_file_atomically(gen(number).string() + ".fixup.qcow2", "overlay");
+        write_file_atomically(gen(number).string() + ".fixup.json", "{}");
     }
     [[nodiscard]] std::string content() const { return read_file(image, 8192).substr(0, 1); }
     [[nodiscard]] std::set<std::string> names() const {
@@ -73,11 +93,11 @@ struct Site {
 TEST_CASE("the first generation of an image that is not there") {
     Site site;
     Generations all = site.generations();
-    const Generations::Next next = all.prepare(1, {});
-    CHECK(next.path == site.gen(1));
-    CHECK(next.seed == Seed::none);
+    const fs::path next = Site::begin(all);
+    CHECK(next == site.gen(1));
+    CHECK_FALSE(fs::exists(next));
     CHECK_FALSE(fs::exists(site.image));
-    Site::finish(next.path, 'a');
+    Site::finish(next, 'a');
     all.publish();
     CHECK(fs::read_symlink(site.image) == "disk.gen1");
     CHECK(has_generations(site.image));
@@ -89,13 +109,14 @@ TEST_CASE("the next generation starts as the current one, with its manifest, and
     Site site;
     site.receive('a');
     Generations all = site.generations();
-    const Generations::Next next = all.prepare(1, {});
-    CHECK(next.path == site.gen(2));
-    CHECK((next.seed == Seed::copied || next.seed == Seed::reflink)); // By the file system of /tmp.
-    CHECK(read_file(next.path, 8192) == std::string(8192, 'a'));
-    const std::optional<Manifest> manifest = read_manifest(manifest_path(next.path, {}));
+    const fs::path next = all.choose(1, {});
+    CHECK(next == site.gen(2));
+    CHECK_FALSE(fs::exists(next)); // Nothing is done before the source is there.
+    all.make_ready(Site::source(), Existing::refuse, {});
+    CHECK(read_file(next, 8192) == std::string(8192, 'a'));
+    const std::optional<Manifest> manifest = read_manifest(manifest_path(next, {}));
     REQUIRE(manifest);
-    CHECK(manifest->target_inode == identity_of(next.path).inode);
+    CHECK(manifest->target_inode == identity_of(next).inode);
     CHECK(manifest->source_name == "/dev/sda");
     CHECK(site.content() == "a");
     CHECK(fs::read_symlink(site.image) == "disk.gen1");
@@ -119,26 +140,62 @@ TEST_CASE("as many earlier ones are kept as asked for") {
 TEST_CASE("what an earlier run has begun is gone on with") {
     Site site;
     site.receive('a');
-    SUBCASE("nothing durable: begun anew") {
-        write_file_atomically(site.gen(2), "half");
-        const Generations::Next next = site.generations().prepare(1, {});
-        CHECK(next.path == site.gen(2));
-        CHECK(read_file(next.path, 8192) == std::string(8192, 'a'));
+    Generations all = site.generations();
+    SUBCASE("nothing in it: begun anew") {
+        REQUIRE(Fd(::open(site.gen(2).c_str(), O_RDWR | O_CREAT, 0600)));
+        fs::resize_file(site.gen(2), 8192);
+        CHECK(Site::begin(all) == site.gen(2));
+        CHECK(read_file(site.gen(2), 8192) == std::string(8192, 'a'));
     }
     SUBCASE("with a journal") {
         write_file_atomically(site.gen(2), "half");
         write_file_atomically(journal_path(site.gen(2), {}), "some journal");
-        const Generations::Next next = site.generations().prepare(1, {});
-        CHECK(next.path == site.gen(2));
-        CHECK(next.seed == Seed::resumed);
-        CHECK(read_file(next.path, 8192) == "half");
+        CHECK(Site::begin(all) == site.gen(2));
+        CHECK(read_file(site.gen(2), 8192) == "half");
     }
     SUBCASE("finished, and not published") {
         Site::finish(site.gen(2), 'b');
-        const Generations::Next next = site.generations().prepare(1, {});
-        CHECK(next.path == site.gen(2));
-        CHECK(next.seed == Seed::resumed);
+        CHECK(Site::begin(all) == site.gen(2));
+        CHECK(read_file(site.gen(2), 8192) == std::string(8192, 'b'));
     }
+    SUBCASE("a file of somebody else is refused") {
+        write_file_atomically(site.gen(2), "mine");
+        CHECK(thrown_by([&] { static_cast<void>(Site::begin(all)); }).status() ==
+              ExitStatus::refused);
+        CHECK(read_file(site.gen(2), 10) == "mine");
+    }
+}
+
+TEST_CASE("another disk, or one of another size, is no next generation, unless that is erased") {
+    Site site;
+    site.receive('a');
+    DiskFacts other = Site::source();
+    other.size *= 2;
+    {
+        Generations all = site.generations();
+        static_cast<void>(all.choose(1, {}));
+        CHECK(thrown_by([&] { all.make_ready(other, Existing::refuse, {}); }).status() ==
+              ExitStatus::refused);
+        CHECK_FALSE(fs::exists(site.gen(2)));
+    }
+    Site::finish(site.gen(2), 'b');
+    Generations all = site.generations();
+    CHECK(all.choose(1, {}) == site.gen(2));
+    all.make_ready(other, Existing::erase, {});
+    CHECK_FALSE(fs::exists(site.gen(2)));
+    CHECK(site.content() == "a");
+}
+
+TEST_CASE("without the link nobody knows which is current") {
+    Site site;
+    site.receive('a');
+    site.receive('b');
+    fs::remove(site.image);
+    Generations all = site.generations();
+    const Error error = thrown_by([&] { static_cast<void>(all.choose(1, {})); });
+    CHECK(error.status() == ExitStatus::refused);
+    CHECK(error.hint().find("ln -s disk.gen2") != std::string::npos);
+    CHECK((fs::exists(site.gen(1)) && fs::exists(site.gen(2))));
 }
 
 TEST_CASE("rollback goes to the one before, as far as there are any") {
@@ -146,8 +203,7 @@ TEST_CASE("rollback goes to the one before, as far as there are any") {
     site.receive('a', 2);
     site.receive('b', 2);
     site.receive('c', 2);
-    write_file_atomically(site.gen(2).string() + ".fixup.qcow2", "overlay");
-    write_file_atomically(site.gen(2).string() + ".fixup.json", "{}");
+    site.fix_up(2);
     Generations::Rollback done = site.generations().roll_back();
     CHECK(done.from == site.gen(3));
     CHECK(done.to == site.gen(2));
@@ -160,25 +216,56 @@ TEST_CASE("rollback goes to the one before, as far as there are any") {
     CHECK(fs::read_symlink(site.image.string() + ".fixup.qcow2") == "disk.gen2.fixup.qcow2");
     CHECK(thrown_by([&] { static_cast<void>(site.generations().roll_back()); }).status() ==
           ExitStatus::refused);
-    // What was given up longer ago goes; but the overlay of generation 2 is what starts.
-    const Generations::Next next = site.generations().prepare(2, {});
-    CHECK(next.path == site.gen(3));
+    // The overlay of generation 2 is what starts, given up or not.
+    site.receive('d', 2);
+    CHECK(fs::read_symlink(site.image) == "disk.gen3");
+    CHECK(site.content() == "d");
     CHECK(fs::exists(site.gen(2)));
+    // And it is no more what a rollback goes to.
+    CHECK(site.generations().roll_back().to == site.gen(1));
+}
+
+TEST_CASE("what was given up and is pinned does not take the place of what is kept") {
+    Site site;
+    site.receive('a');
+    site.receive('b');
+    site.fix_up(2);
+    publish_overlay(site.image, site.gen(2));
+    CHECK_FALSE(site.generations().roll_back().bootable);
+    CHECK(site.receive('c') == site.gen(3));
+    CHECK(fs::exists(site.gen(1)));
+    CHECK(fs::exists(site.gen(2)));
+    CHECK(site.generations().roll_back().to == site.gen(1));
+}
+
+TEST_CASE("an overlay that a machine has written to is never removed") {
+    Site site;
+    site.receive('a');
+    site.fix_up(1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    write_file_atomically(site.gen(1).string() + ".fixup.qcow2", "two days of mail");
+    for (const char byte : std::string("bcd")) {
+        site.receive(byte);
+    }
+    CHECK(read_file(site.gen(1).string() + ".fixup.qcow2", 100) == "two days of mail");
+    CHECK(site.told.find("was written to") != std::string::npos);
 }
 
 TEST_CASE("the generation that the machine starts from is never written or removed") {
     Site site;
     site.receive('a');
-    write_file_atomically(site.gen(1).string() + ".fixup.qcow2", "overlay");
-    publish_overlay(site.image, site.gen(1).string() + ".fixup.qcow2");
+    site.fix_up(1);
+    publish_overlay(site.image, site.gen(1));
     for (const char byte : std::string("bcd")) {
         site.receive(byte);
     }
     CHECK(read_file(site.gen(1), 8192) == std::string(8192, 'a'));
     CHECK(fs::exists(manifest_path(site.gen(1), {})));
     CHECK(site.told.find("disk.gen1' stays") != std::string::npos);
-    write_file_atomically(site.gen(4).string() + ".fixup.qcow2", "overlay");
-    publish_overlay(site.image, site.gen(4).string() + ".fixup.qcow2");
+    CHECK(thrown_by([&] { publish_overlay(site.image, site.gen(3)); }).status() ==
+          ExitStatus::refused);
+    site.fix_up(4);
+    publish_overlay(site.image, site.gen(4));
     site.receive('e');
     CHECK_FALSE(fs::exists(site.gen(1)));
     CHECK_FALSE(fs::exists(site.gen(1).string() + ".fixup.qcow2"));
@@ -193,8 +280,7 @@ TEST_CASE("a plain image becomes the first generation, also after a crash on the
         fs::create_hard_link(site.image, site.gen(1));
         fs::create_hard_link(site.image.string() + ".manifest", site.gen(1).string() + ".manifest");
     }
-    const Generations::Next next = site.generations().prepare(1, {});
-    CHECK(next.path == site.gen(2));
+    CHECK(site.generations().choose(1, {}) == site.gen(2));
     CHECK(fs::read_symlink(site.image) == "disk.gen1");
     CHECK(identity_of(site.gen(1)).inode == inode);
     CHECK(fs::exists(manifest_path(site.image, {})));
@@ -205,14 +291,20 @@ TEST_CASE("what cannot have generations is refused, and stays as it is") {
     Site site;
     SUBCASE("a file that is no clone") {
         write_file_atomically(site.image, "mine");
-        CHECK(thrown_by([&] { static_cast<void>(site.generations().prepare(1, {})); }).status() ==
+        CHECK(thrown_by([&] { static_cast<void>(site.generations().choose(1, {})); }).status() ==
               ExitStatus::refused);
         CHECK(read_file(site.image, 10) == "mine");
+    }
+    SUBCASE("another file beside the manifest of a clone") {
+        Site::finish(site.image, 'a');
+        write_file_atomically(site.image, "mine");
+        CHECK(thrown_by([&] { static_cast<void>(site.generations().choose(1, {})); }).status() ==
+              ExitStatus::refused);
     }
     SUBCASE("an unfinished copy") {
         Site::finish(site.image, 'a');
         write_file_atomically(journal_path(site.image, {}), "x");
-        CHECK(thrown_by([&] { static_cast<void>(site.generations().prepare(1, {})); }).status() ==
+        CHECK(thrown_by([&] { static_cast<void>(site.generations().choose(1, {})); }).status() ==
               ExitStatus::refused);
     }
     SUBCASE("a link to elsewhere") {

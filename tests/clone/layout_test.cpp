@@ -70,8 +70,8 @@ std::string dumped(const TemporaryDirectory& directory, const TableRegions& tabl
                   {reinterpret_cast<const char*>(region.bytes.data()), region.bytes.size()});
     }
     std::string text;
-    for (const std::string_view line :
-         split_lines(run_well({"sfdisk", "--dump", image.string()}))) {
+    const std::string dump = run_well({"sfdisk", "--dump", image.string()});
+    for (const std::string_view line : split_lines(dump)) {
         const std::size_t colon = line.find(" : ");
         if (colon != std::string_view::npos) {
             text += std::string(line.substr(line.find("img") + 3)) + "\n";

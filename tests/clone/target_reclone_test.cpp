@@ -134,7 +134,9 @@ TEST_CASE("a manifest is trusted if nobody has written to its target since") {
     }
     SUBCASE("blocks have another size") {
         Target target(request);
-        CHECK(target.open(source_facts(), {geometry.size, 8192}).proved.empty());
+        const Geometry other{geometry.size, 8192};
+        const Destination::Opened opened = target.open(source_facts(), other);
+        CHECK(target.prove(*opened.disk, other).empty());
         CHECK(told.find("blocks of another size") != std::string::npos);
         return;
     }
@@ -142,14 +144,15 @@ TEST_CASE("a manifest is trusted if nobody has written to its target since") {
     const Destination::Opened opened = target.open(source_facts(), geometry);
     CHECK(opened.mode == CopyMode::delta);
     CHECK(opened.worth_reading == whole);
-    CHECK(opened.proved.size() == (reason.empty() ? 2 : 0));
+    CHECK(target.prove(*opened.disk, geometry).size() == (reason.empty() ? 2 : 0));
     CHECK((told.find("not trusted: " + reason) != std::string::npos) == !reason.empty());
 }
 
 TEST_CASE("a manifest is not trusted unless that is asked for") {
     const Clone clone;
     Target target(clone.request());
-    CHECK(target.open(source_facts(), geometry).proved.empty());
+    const Destination::Opened opened = target.open(source_facts(), geometry);
+    CHECK(target.prove(*opened.disk, geometry).empty());
 }
 
 TEST_CASE("a manifest beside another file gives no leave to overwrite that") {

@@ -142,8 +142,11 @@ TEST_CASE("without multipath the other path to a used disk is in use as well") {
     CHECK(sentences(uses) ==
           List{"'sdb' is another path to the same disk", "'sdb' is mounted read-write at '/srv'"});
     CHECK(in_use("/dev/sdc", uses).hint() == "unmount '/srv'");
-    // Not the same disk after all.
+    // Also if it was enlarged, and only one path has been told.
     FakeSys::set(one / "size", "4096\n");
+    CHECK(uses_of_device(::makedev(8, 32), fake.roots()).size() == 2);
+    // Not the same disk after all.
+    FakeSys::set(one / "device/wwid", "naa.601\n");
     CHECK(uses_of_device(::makedev(8, 32), fake.roots()).empty());
 }
 
