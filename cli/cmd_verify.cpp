@@ -34,11 +34,12 @@ public:
                                     target_, path.string()),
                         "only what 'coldspare receive' finished can be verified");
         }
-        if (!clone::has_its_table(target_, *manifest)) {
+        std::unique_ptr<clone::Disk> disk = clone::open_for_verify(target_);
+        if (!clone::has_its_table(*disk, *manifest)) {
             throw Error(fmt::format("the partition table of '{}' is not what was written", target_),
                         "somebody has changed it, or the medium is bad: clone again");
         }
-        const std::unique_ptr<clone::Disk> disk = clone::open_clone_for_verify(target_, *manifest);
+        disk = clone::as_its_source(std::move(disk), *manifest);
         std::vector<clone::Range> grown;
         for (const clone::Grown& each : manifest->grown) {
             grown.push_back(each.source);

@@ -111,9 +111,8 @@ std::string Control::expect(FrameType type, std::stop_token stop) {
     for (;;) {
         if (std::optional<Message> message = turn(stop)) {
             if (message->type != type) {
-                throw Error(fmt::format("the peer broke the protocol: {} where {} was due",
-                                        frame_name(message->type), frame_name(type)),
-                            "run the same version of coldspare on both sides");
+                throw protocol_error(fmt::format("{} where {} was due", frame_name(message->type),
+                                                 frame_name(type)));
             }
             return std::move(message->payload);
         }

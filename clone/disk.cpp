@@ -37,7 +37,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::uint64_t zero_chunk = 1 << 20;
 constexpr std::string_view failing_source = "the disk may be failing: 'send --on-read-error skip' "
                                             "copies the rest; or save it with ddrescue, "
                                             "and clone the image that makes";
@@ -100,7 +99,7 @@ public:
         }
         try {
             if (!zero_by_kernel(offset, length)) {
-                zero_by_writing(offset, length);
+                write_zeros(*this, offset, length);
             }
         } catch (Error& error) {
             throw at(error, "zeroing", offset, failing_target);
@@ -224,16 +223,6 @@ private:
                            count) == 0 ||
                ::fallocate(buffered_.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, start,
                            count) == 0;
-    }
-
-    void zero_by_writing(std::uint64_t offset, std::uint64_t length) {
-        AlignedBuffer zeros(static_cast<std::size_t>(std::min(length, zero_chunk)));
-        std::ranges::fill(zeros.span(), std::byte{0});
-        for (std::uint64_t done = 0; done < length;) {
-            const std::uint64_t piece = std::min(length - done, zero_chunk);
-            write(offset + done, zeros.first(static_cast<std::size_t>(piece)));
-            done += piece;
-        }
     }
 
     DiskFacts facts_;

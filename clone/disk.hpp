@@ -78,6 +78,9 @@ public:
     }
 };
 
+/// Writes zeros there, where a disk has no cheaper way. Throws what write() throws.
+void write_zeros(Disk& disk, std::uint64_t offset, std::uint64_t length);
+
 /// Whether I/O passes by the page cache.
 enum class DirectIo { automatic, on, off };
 

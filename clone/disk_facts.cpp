@@ -4,6 +4,7 @@
 #include "base/files.hpp"
 #include "base/handle.hpp"
 #include "base/text.hpp"
+#include "clone/buffer.hpp"
 #include "clone/disk_nbd.hpp"
 #include "clone/nbd_uri.hpp"
 #include "clone/sysfs.hpp"
@@ -121,6 +122,17 @@ void create_image(const fs::path& path, std::uint64_t size) {
             fmt::format("cannot make '{}' {} long", path.string(), format_bytes(size)), reason);
     }
     sync_parent_directory(path);
+}
+
+void write_zeros(Disk& disk, std::uint64_t offset, std::uint64_t length) {
+    constexpr std::uint64_t at_once = 1 << 20;
+    AlignedBuffer zeros(static_cast<std::size_t>(std::min(length, at_once)));
+    std::ranges::fill(zeros.span(), std::byte{0});
+    for (std::uint64_t done = 0; done < length;) {
+        const std::uint64_t piece = std::min(length - done, at_once);
+        disk.write(offset + done, zeros.first(static_cast<std::size_t>(piece)));
+        done += piece;
+    }
 }
 
 } // namespace coldspare::clone

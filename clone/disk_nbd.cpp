@@ -29,7 +29,6 @@ using namespace std::chrono_literals;
 constexpr auto patience = 20s;
 // For a further connection, which one can do without: a server may leave it waiting.
 constexpr auto patience_for_more = 2s;
-constexpr std::uint64_t zero_chunk = 1 << 20;
 constexpr std::string_view server_gone =
     "start the server again, then run the same command: the copy goes on where it was";
 constexpr std::string_view failing_source =
@@ -88,13 +87,7 @@ public:
             offset += by_server;
             length -= by_server;
         }
-        AlignedBuffer zeros(static_cast<std::size_t>(std::min(length, zero_chunk)));
-        std::ranges::fill(zeros.span(), std::byte{0});
-        for (std::uint64_t done = 0; done < length;) {
-            const std::uint64_t piece = std::min(length - done, zero_chunk);
-            write(offset + done, zeros.first(static_cast<std::size_t>(piece)));
-            done += piece;
-        }
+        write_zeros(*this, offset, length);
     }
 
     void flush() override {

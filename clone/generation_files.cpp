@@ -13,7 +13,6 @@
 
 namespace coldspare::clone::generation {
 
-/// N of "IMAGE.genN", or 0. A number of more than nine digits is none of ours.
 unsigned number_of(const fs::path& image, const fs::path& generation) {
     const std::string start = image.filename().string() + std::string(suffix);
     const std::string name = generation.filename().string();
@@ -32,7 +31,6 @@ fs::path directory_of(const fs::path& path) {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-/// The generation that a link names; empty if it names anything else, or is none.
 fs::path linked_generation(const fs::path& image) {
     std::error_code failed;
     const fs::path named = fs::read_symlink(image, failed);
@@ -42,7 +40,6 @@ fs::path linked_generation(const fs::path& image) {
     return image.parent_path() / named;
 }
 
-/// Makes `link` name what lies beside it, whatever it was before.
 void replace_link(const fs::path& link, const fs::path& beside) {
     const fs::path fresh = fmt::format("{}.{}.new", link.string(), ::getpid());
     if (fs::is_symlink(fs::symlink_status(fresh))) { // Of a run that crashed.
@@ -64,7 +61,6 @@ void rename_durably(const fs::path& from, const fs::path& to) {
     sync_parent_directory(to);
 }
 
-/// A second name for a file, if there is one.
 void name_twice(const fs::path& path, const fs::path& second) {
     const bool is_named = ::link(path.c_str(), second.c_str()) == 0 || errno == ENOENT ||
                           (errno == EEXIST && identity_of(path) == identity_of(second));
@@ -83,13 +79,11 @@ fs::path report_of(const fs::path& image) {
     return image.string() + ".fixup.json";
 }
 
-/// Whether a virtual machine may have written to the overlay: fixup writes the report last.
 bool is_written_to(const fs::path& overlay, const fs::path& report) {
     return fs::exists(overlay) &&
            (!fs::exists(report) || fs::last_write_time(overlay) > fs::last_write_time(report));
 }
 
-/// Nothing where it is damaged, too: then nobody knows whose clone it is.
 std::optional<Manifest> readable_manifest(const fs::path& generation) {
     try {
         return read_manifest(manifest_path(generation, {}));
@@ -98,12 +92,14 @@ std::optional<Manifest> readable_manifest(const fs::path& generation) {
     }
 }
 
-/// A rollback has given it up.
 fs::path mark_of(const fs::path& generation) {
     return generation.string() + ".given-up";
 }
 
-/// Whether a file has a byte that was ever written.
+void give_up(const fs::path& generation) {
+    write_file_atomically(mark_of(generation), "");
+}
+
 bool has_data(const fs::path& path) {
     const Fd fd = open_file(path, O_RDONLY);
     return ::lseek(fd.get(), 0, SEEK_DATA) >= 0 || errno != ENXIO;

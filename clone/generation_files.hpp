@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 inline constexpr std::string_view suffix = ".gen";
 
-/// N of "IMAGE.genN", or 0.
+/// N of "IMAGE.genN", or 0. A number of more than nine digits is none of ours.
 [[nodiscard]] unsigned number_of(const fs::path& image, const fs::path& generation);
 
 /// The directory that a file lies in, or will.
@@ -33,8 +33,9 @@ void name_twice(const fs::path& path, const fs::path& second);
 
 [[nodiscard]] fs::path overlay_of(const fs::path& image);
 [[nodiscard]] fs::path report_of(const fs::path& image);
-/// What is there if a rollback has given the generation up.
+/// What is there if the generation was given up: by a rollback, or to be removed.
 [[nodiscard]] fs::path mark_of(const fs::path& generation);
+void give_up(const fs::path& generation);
 
 /// Whether a virtual machine may have written to the overlay: fixup writes the report last.
 [[nodiscard]] bool is_written_to(const fs::path& overlay, const fs::path& report);

@@ -113,10 +113,11 @@ bool Generations::is_pinned(const fs::path& generation) const {
 }
 
 void Generations::remove(const fs::path& generation) {
-    // The manifest first: what is left after a crash vouches for nothing.
+    // Whatever a crash leaves of it is marked, and removed by the next run.
+    give_up(generation);
     for (const fs::path& path :
          {manifest_path(generation, {}), journal_path(generation, {}), map_path(generation, {}),
-          report_of(generation), overlay_of(generation), mark_of(generation), generation}) {
+          report_of(generation), overlay_of(generation), generation, mark_of(generation)}) {
         remove_file_durably(path);
     }
 }
@@ -175,10 +176,10 @@ fs::path Generations::choose(unsigned keep, std::stop_token stop) {
     if (fs::is_regular_file(fs::symlink_status(image_))) {
         adopt_plain_image(std::move(stop));
     }
-    std::vector<Generation> known = list();
+    const std::vector<Generation> known = list();
     if (current() == 0 && known.size() == 1 && known.front().complete) {
         replace_link(image_, known.front().path); // A crash right after the first copy.
-    } else if (current() == 0 && (known.size() > 1 || (known.size() == 1 && known[0].complete))) {
+    } else if (current() == 0 && known.size() > 1) {
         throw refusal(fmt::format("make another generation of '{}': there are {}, and it does not "
                                   "say which one is current",
                                   image_.string(), known.size()),
@@ -229,16 +230,15 @@ void Generations::make_ready(const DiskFacts& source, Existing existing, std::st
 void Generations::seed(const DiskFacts& source, Existing existing, std::stop_token stop) {
     const fs::path start = resolve_generation(image_);
     std::optional<Manifest> manifest = readable_manifest(start);
-    if (!manifest) {
-        return;
-    }
-    if (!is_clone_of(*manifest, source)) {
+    if (!manifest || !is_clone_of(*manifest, source)) {
         if (existing == Existing::erase) {
             return;
         }
-        throw refusal(fmt::format("make another generation of '{}': it is a clone of '{}'",
-                                  image_.string(), manifest->source_name),
-                      "check that it is the right one, then say --erase");
+        throw refusal(
+            fmt::format("make another generation of '{}': {}", image_.string(),
+                        manifest ? fmt::format("it is a clone of '{}'", manifest->source_name)
+                                 : "without a readable manifest nobody knows whose clone it is"),
+            "check that it is the right one, then say --erase");
     }
     const fs::path next = path_of(next_);
     const fs::path partial = next.string() + ".partial";
@@ -256,16 +256,12 @@ void Generations::seed(const DiskFacts& source, Existing existing, std::stop_tok
         if (is_pinned(oldest.path)) {
             continue;
         }
-        manifest.reset();
         if (std::optional<Manifest> its = readable_manifest(oldest.path)) {
             const bool as_it_was = seal_of(oldest.path) == its->seal;
+            give_up(oldest.path);
             become(oldest.path, next, std::move(*its), as_it_was);
             return;
         }
-    }
-    manifest = manifest ? std::move(manifest) : readable_manifest(start);
-    if (!manifest) {
-        return;
     }
     notice_(fmt::format("copying '{}' ({}), so that it stays as it is", start.string(),
                         format_bytes(fs::file_size(start))));
@@ -274,7 +270,7 @@ void Generations::seed(const DiskFacts& source, Existing existing, std::stop_tok
 }
 
 /// The manifest is there before the file has the name: a file without one is none of ours. A crash
-/// in between leaves a manifest without a file, or an earlier generation that vouches for nothing.
+/// in between leaves a manifest without a file, or an earlier generation that is given up.
 void Generations::become(const fs::path& file, const fs::path& generation, Manifest manifest,
                          bool sealed) {
     const FileIdentity identity = identity_of(file);
@@ -282,11 +278,12 @@ void Generations::become(const fs::path& file, const fs::path& generation, Manif
     manifest.target_born = identity.born;
     manifest.seal.clear();
     write_manifest(manifest_path(generation, {}), manifest);
-    for (const fs::path& path : {manifest_path(file, {}), map_path(file, {}), report_of(file),
-                                 overlay_of(file), mark_of(file)}) {
+    for (const fs::path& path :
+         {manifest_path(file, {}), map_path(file, {}), report_of(file), overlay_of(file)}) {
         remove_file_durably(path);
     }
     rename_durably(file, generation);
+    remove_file_durably(mark_of(file));
     if (sealed) { // Its new name has changed the time of change.
         manifest.seal = seal_of(generation);
         write_manifest(manifest_path(generation, {}), manifest);
@@ -309,12 +306,15 @@ void Generations::prune() {
                 notice_(fmt::format("'{}' stays: its overlay is what starts, or was written to, or "
                                     "a virtual machine has it open",
                                     generation->path.string()));
-            } else if (!generation->complete || fs::exists(mark_of(generation->path)) ||
-                       ++kept > keep_) {
+            } else if (fs::exists(mark_of(generation->path)) ||
+                       (generation->complete && ++kept > keep_)) {
                 remove(generation->path);
+            } else if (!generation->complete) {
+                notice_(fmt::format("'{}' stays: it has no manifest, so it may be no copy of ours",
+                                    generation->path.string()));
             }
-        } catch (const Error& error) {
-            notice_(fmt::format("'{}' stays: {}", generation->path.string(), error.message()));
+        } catch (const std::exception& error) {
+            notice_(fmt::format("'{}' stays: {}", generation->path.string(), error.what()));
         }
     }
 }
@@ -326,14 +326,24 @@ Generations::Rollback Generations::roll_back() {
             fmt::format("roll '{}' back: there is no earlier generation", image_.string()),
             "'coldspare receive --keep 1' keeps one from the next re-clone on");
     }
-    Rollback done{.from = resolve_generation(image_), .to = old.back().path};
+    // One that starts, if there is any: re-clones may have ended without a fixup.
+    const auto starts = std::ranges::find_if(old.rbegin(), old.rend(), [](const Generation& each) {
+        return fs::exists(report_of(each.path)) && fs::exists(overlay_of(each.path));
+    });
+    const Generation& back = starts == old.rend() ? old.back() : *starts;
+    Rollback done{
+        .from = resolve_generation(image_), .to = back.path, .bootable = starts != old.rend()};
     // The overlay first: it is what starts.
-    if (fs::exists(report_of(done.to)) && fs::exists(overlay_of(done.to))) {
+    if (done.bootable) {
         replace_link(overlay_of(image_), overlay_of(done.to));
-        done.bootable = true;
     }
     replace_link(image_, done.to);
-    write_file_atomically(mark_of(done.from), "");
+    give_up(done.from);
+    for (const Generation& each : old) {
+        if (each.number > back.number) {
+            give_up(each.path);
+        }
+    }
     return done;
 }
 

@@ -49,7 +49,9 @@ public:
         std::filesystem::path to;
         bool bootable = false; ///< IMAGE.fixup.qcow2 links to its overlay now
     };
-    /// Makes the one before the current one current again. Refuses if there is none.
+    /// Makes an earlier generation current again: the newest whose fixup is done, because a
+    /// rollback is there to start something; if none has one, the newest. Those between are given
+    /// up with the current one. Refuses if there is no earlier one.
     Rollback roll_back();
 
 private:

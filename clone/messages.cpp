@@ -21,8 +21,7 @@ constexpr std::size_t most_origins = 256;
 constexpr std::uint64_t most_versions = 65535;
 
 Error broken(std::string_view message, std::string_view reason) {
-    return Error(fmt::format("the peer broke the protocol: {}: {}", message, reason),
-                 "run the same version of coldspare on both sides");
+    return protocol_error(fmt::format("{}: {}", message, reason));
 }
 
 /// An object of the peer's, read field by field.

@@ -2,6 +2,8 @@
 
 #include "base/error.hpp"
 
+#include "clone/wire.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -47,13 +49,11 @@ PartsHead parse_parts_head(std::span<const std::byte> bytes, std::uint32_t block
         if (i < parts) {
             head.changed.push_back(changed);
         } else if (changed) {
-            throw Error("the peer broke the protocol: PARTS names a part behind the block",
-                        "run the same version of coldspare on both sides");
+            throw protocol_error("PARTS names a part behind the block");
         }
     }
     if (std::ranges::none_of(head.changed, [](bool changed) { return changed; })) {
-        throw Error("the peer broke the protocol: PARTS without a part",
-                    "run the same version of coldspare on both sides");
+        throw protocol_error("PARTS without a part");
     }
     return head;
 }

@@ -81,8 +81,8 @@ public:
                     } else if (message->type == FrameType::end && !end) {
                         end = parse_root(message->payload);
                     } else {
-                        throw Error(fmt::format("the peer broke the protocol: {} where END was due",
-                                                frame_name(message->type)));
+                        throw protocol_error(
+                            fmt::format("{} where END was due", frame_name(message->type)));
                     }
                 }
                 tell_progress();

@@ -19,8 +19,8 @@
 namespace coldspare::clone {
 
 /// Where a copy is put, and what is remembered of it: the target's disk, its journal and its
-/// manifest. In the order of a session: open, begin, record for each epoch, then open_medium and
-/// keep. After a lost connection the next session starts with open again.
+/// manifest. In the order of a session: told_table, open, prove, begin, record for each epoch, then
+/// open_medium and keep. After a lost connection the next session starts from the first again.
 class Destination {
 public:
     virtual ~Destination() = default;

@@ -104,7 +104,7 @@ SavedEnds save_ends(const fs::path& device, const fs::path& state_dir) {
 bool ends_are_of(const fs::path& device, const Manifest& clone) {
     try {
         if (clone.view) { // Its table is what stands at both ends.
-            return !clone.table.empty() && has_its_table(device, clone);
+            return !clone.table.empty() && has_its_table(*open_for_verify(device), clone);
         }
         const std::uint64_t size = read_disk_facts(device).size;
         const Ends ends = ends_of(size);

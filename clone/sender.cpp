@@ -27,8 +27,7 @@ namespace coldspare::clone {
 namespace {
 
 Error out_of_turn(const Message& message, std::string_view when) {
-    return Error(fmt::format("the peer broke the protocol: {} {}", frame_name(message.type), when),
-                 "run the same version of coldspare on both sides");
+    return protocol_error(fmt::format("{} {}", frame_name(message.type), when));
 }
 
 /// A session as the control thread sees it.

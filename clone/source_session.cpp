@@ -38,9 +38,8 @@ SourceSession::SourceSession(Disk& source, SourcePlan asked)
 void SourceSession::tell(Range range, std::span<const std::byte> told) {
     const std::scoped_lock lock(mutex_);
     if (range.offset != told_until_ || !plan.told) {
-        throw Error(fmt::format("the peer broke the protocol: HASHES for {} where {} was due",
-                                range.offset, told_until_),
-                    "run the same version of coldspare on both sides");
+        throw protocol_error(
+            fmt::format("HASHES for {} where {} was due", range.offset, told_until_));
     }
     const std::uint64_t first = range.offset / plan.geometry.block_size;
     for (std::size_t i = 0; i < told.size() / sizeof(Leaf); ++i) {
@@ -53,8 +52,7 @@ void SourceSession::tell(Range range, std::span<const std::byte> told) {
 
 void SourceSession::tell_parts(Range range, std::span<const std::byte> told) {
     if (!sums) {
-        throw Error("the peer broke the protocol: SUBHASHES where none were to be told",
-                    "run the same version of coldspare on both sides");
+        throw protocol_error("SUBHASHES where none were to be told");
     }
     std::vector<PartSum> parts;
     for (std::uint64_t offset = range.offset; offset < range.end();

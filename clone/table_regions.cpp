@@ -4,6 +4,7 @@
 #include "base/files.hpp"
 #include "clone/buffer.hpp"
 #include "clone/little_endian.hpp"
+#include "clone/wire.hpp"
 
 #include <fmt/format.h>
 
@@ -19,8 +20,7 @@ constexpr std::size_t range_bytes = 16;
 constexpr std::size_t most_ranges = 4096;
 
 Error broken(std::string_view message, std::string_view reason) {
-    return Error(fmt::format("the peer broke the protocol: {}: {}", message, reason),
-                 "run the same version of coldspare on both sides");
+    return protocol_error(fmt::format("{}: {}", message, reason));
 }
 
 } // namespace

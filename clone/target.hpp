@@ -60,8 +60,8 @@ public:
     void check();
 
     /// check(), which must find the very disk that it found before; then check_fits(), then opens
-    /// it: a missing file is made in the source's size. What another disk was copied to is refused
-    /// without Existing::erase.
+    /// it: a missing file is made in the source's size, with its journal. What another disk was
+    /// copied to is refused without Existing::erase.
     [[nodiscard]] Opened open(const DiskFacts& source, const Geometry& geometry) override;
 
     /// What was on a device is saved, then the journal is in place, then an old manifest is

@@ -225,23 +225,18 @@ std::vector<std::string> TargetLayout::finish(const fs::path& path, std::stop_to
     return notes;
 }
 
-bool has_its_table(const fs::path& path, const Manifest& manifest) {
-    if (manifest.table.empty()) {
-        return true;
-    }
-    const std::unique_ptr<Disk> medium = open_for_verify(path);
+bool has_its_table(Disk& medium, const Manifest& manifest) {
     return std::ranges::all_of(manifest.table, [&](const WrittenTable& table) {
-        return inside(table.range, medium->facts().size) &&
-               hash_block(bytes_at(*medium, table.range)) == table.hash;
+        return inside(table.range, medium.facts().size) &&
+               hash_block(bytes_at(medium, table.range)) == table.hash;
     });
 }
 
-std::unique_ptr<Disk> open_clone_for_verify(const fs::path& path, const Manifest& manifest) {
-    std::unique_ptr<Disk> disk = open_for_verify(path);
+std::unique_ptr<Disk> as_its_source(std::unique_ptr<Disk> medium, const Manifest& manifest) {
     if (!manifest.view) {
-        return disk;
+        return medium;
     }
-    return std::make_unique<MappedDisk>(std::move(disk), *manifest.view);
+    return std::make_unique<MappedDisk>(std::move(medium), *manifest.view);
 }
 
 } // namespace coldspare::clone

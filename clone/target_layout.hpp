@@ -74,12 +74,12 @@ private:
     MappedDisk* shown_ = nullptr;
 };
 
-/// Whether the partition table that was made for a clone is still what was written. Reads the
-/// medium.
-[[nodiscard]] bool has_its_table(const std::filesystem::path& path, const Manifest& manifest);
+/// Whether the partition table that was made for a clone is still what was written. `medium` is the
+/// target as it is. Throws what read() throws.
+[[nodiscard]] bool has_its_table(Disk& medium, const Manifest& manifest);
 
-/// A finished clone, opened for reading its medium back, as its source: for verify().
-[[nodiscard]] std::unique_ptr<Disk> open_clone_for_verify(const std::filesystem::path& path,
-                                                          const Manifest& manifest);
+/// A finished clone as its source: for verify().
+[[nodiscard]] std::unique_ptr<Disk> as_its_source(std::unique_ptr<Disk> medium,
+                                                  const Manifest& manifest);
 
 } // namespace coldspare::clone

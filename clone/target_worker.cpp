@@ -138,10 +138,8 @@ void TargetWorker::take_again(Range range, std::stop_token stop) {
         check_data_frame(header, session_.geometry);
         if (header.type != FrameType::data || header.offset != offset ||
             header.hash != session_.leaves[offset / session_.geometry.block_size]) {
-            throw Error(fmt::format("the peer broke the protocol: {} at {} where the block at {} "
-                                    "was asked for again",
-                                    frame_name(header.type), header.offset, offset),
-                        "run the same version of coldspare on both sides");
+            throw protocol_error(fmt::format("{} at {} where the block at {} was asked for again",
+                                             frame_name(header.type), header.offset, offset));
         }
         take_data(header, stop);
         count_data(header, header.raw_length);
@@ -167,9 +165,7 @@ void TargetWorker::receive_payload(std::span<std::byte> into, std::stop_token st
 /// What this version does not know, if its sender can do without an answer.
 void TargetWorker::skip(const FrameHeader& header, std::stop_token stop) {
     if (is_known(header.type) || !header.ignorable()) {
-        throw Error(fmt::format("the peer broke the protocol: {} on a data connection",
-                                frame_name(header.type)),
-                    "run the same version of coldspare on both sides");
+        throw protocol_error(fmt::format("{} on a data connection", frame_name(header.type)));
     }
     check_control_frame(header);
     std::vector<std::byte> payload(header.wire_length);
@@ -178,15 +174,13 @@ void TargetWorker::skip(const FrameHeader& header, std::stop_token stop) {
 
 void TargetWorker::claim(Range range) {
     if (range.end() > session_.told_until) {
-        throw Error(fmt::format("the peer broke the protocol: the block at {} came before the "
-                                "HASHES for it",
-                                range.offset));
+        throw protocol_error(
+            fmt::format("the block at {} came before the HASHES for it", range.offset));
     }
     const std::uint32_t size = session_.geometry.block_size;
     for (std::uint64_t offset = range.offset; offset < range.end(); offset += size) {
         if (!session_.arrivals.insert(offset / size)) {
-            throw Error(
-                fmt::format("the peer broke the protocol: the block at {} came twice", offset));
+            throw protocol_error(fmt::format("the block at {} came twice", offset));
         }
     }
 }
@@ -219,9 +213,8 @@ void TargetWorker::take_same(const FrameHeader& header) {
     const std::uint32_t size = session_.geometry.block_size;
     for (std::uint64_t offset = header.offset; offset < header.range().end(); offset += size) {
         if (!session_.known.contains(offset / size)) {
-            throw Error(fmt::format(
-                "the peer broke the protocol: SAME for the block at {}, which is not here",
-                offset));
+            throw protocol_error(
+                fmt::format("SAME for the block at {}, which is not here", offset));
         }
     }
     session_.counters.bytes_same += header.raw_length;
@@ -264,11 +257,9 @@ void TargetWorker::receive_parts(const FrameHeader& header, const PartsHead& hea
         static_cast<std::size_t>(header.wire_length - parts_head_size(header.raw_length));
     const bool stored = header.codec == Codec::store;
     if (stored ? length != gathered_.size() : length >= gathered_.size()) {
-        throw Error(
-            fmt::format("the peer broke the protocol: PARTS at {} with {} bytes of content, "
-                        "for parts of {} bytes",
-                        header.offset, length, gathered_.size()),
-            "run the same version of coldspare on both sides");
+        throw protocol_error(
+            fmt::format("PARTS at {} with {} bytes of content, for parts of {} bytes",
+                        header.offset, length, gathered_.size()));
     }
     if (stored) {
         receive_payload(gathered_, stop);

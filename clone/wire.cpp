@@ -94,6 +94,11 @@ std::string describe(const FrameHeader& header) {
 
 } // namespace
 
+Error protocol_error(std::string_view what) {
+    return Error(fmt::format("the peer broke the protocol: {}", what),
+                 "run the same version of coldspare on both sides");
+}
+
 std::string frame_name(FrameType type) {
     const std::string_view name = known_name(type);
     return name.empty() ? fmt::format("type {:#04x}", static_cast<unsigned>(type))

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/error.hpp"
 #include "clone/blocks.hpp"
 #include "clone/codec.hpp"
 #include "clone/digest.hpp"
@@ -71,6 +72,10 @@ struct FrameHeader {
 
 /// The 48 bytes of `header`, check included.
 [[nodiscard]] std::array<std::byte, header_size> encode(const FrameHeader& header);
+
+/// The Error for a peer that does what docs/PROTOCOL.md does not allow: "the peer broke the
+/// protocol: `what`".
+[[nodiscard]] Error protocol_error(std::string_view what);
 
 /// Reads a header. Throws Error if magic, format, check or flags are wrong: what came is not a
 /// frame, or was damaged on the way.

@@ -2,7 +2,6 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
-#include "clone/copy_file.hpp"
 #include "clone/file_identity.hpp"
 #include "clone/journal.hpp"
 #include "clone/manifest.hpp"
@@ -15,7 +14,6 @@
 #include <chrono>
 #include <fcntl.h>
 #include <set>
-#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 
@@ -186,6 +184,42 @@ TEST_CASE("another disk, or one of another size, is no next generation, unless t
     CHECK(site.content() == "a");
 }
 
+TEST_CASE("a generation without a readable manifest is followed by none, and never removed") {
+    Site site;
+    site.receive('a');
+    fs::remove(manifest_path(site.gen(1), {}));
+    {
+        Generations all = site.generations();
+        static_cast<void>(all.choose(1, {}));
+        const Error error =
+            thrown_by([&] { all.make_ready(Site::source(), Existing::refuse, {}); });
+        CHECK(error.status() == ExitStatus::refused);
+        CHECK(error.message().find("without a readable manifest") != std::string::npos);
+    }
+    for (const char byte : std::string("bc")) {
+        Generations all = site.generations();
+        const fs::path next = all.choose(1, {});
+        all.make_ready(Site::source(), Existing::erase, {});
+        Site::finish(next, byte);
+        all.publish();
+        all.prune();
+    }
+    CHECK(site.content() == "c");
+    CHECK(read_file(site.gen(1), 8192) == std::string(8192, 'a'));
+    CHECK(site.told.find("disk.gen1' stays: it has no manifest") != std::string::npos);
+}
+
+TEST_CASE("what a crash left of a removal goes with the next run") {
+    Site site;
+    site.receive('a');
+    site.receive('b');
+    write_file_atomically(site.gen(1).string() + ".given-up", "");
+    fs::remove(manifest_path(site.gen(1), {}));
+    site.receive('c');
+    CHECK_FALSE(fs::exists(site.gen(1)));
+    CHECK_FALSE(fs::exists(site.gen(1).string() + ".given-up"));
+}
+
 TEST_CASE("without the link nobody knows which is current") {
     Site site;
     site.receive('a');
@@ -222,6 +256,26 @@ TEST_CASE("rollback goes to the one before, as far as there are any") {
     CHECK(site.content() == "d");
     CHECK(fs::exists(site.gen(2)));
     // And it is no more what a rollback goes to.
+    CHECK(site.generations().roll_back().to == site.gen(1));
+}
+
+TEST_CASE("rollback passes over generations that were never fixed up") {
+    Site site;
+    site.receive('a', 3);
+    site.fix_up(1);
+    publish_overlay(site.image, site.gen(1));
+    for (const char byte : std::string("bcd")) {
+        site.receive(byte, 3);
+    }
+    const Generations::Rollback done = site.generations().roll_back();
+    CHECK(done.from == site.gen(4));
+    CHECK(done.to == site.gen(1));
+    CHECK(done.bootable);
+    CHECK(site.content() == "a");
+    // There is nothing to go back to any more, and those between do not come back.
+    CHECK(thrown_by([&] { static_cast<void>(site.generations().roll_back()); }).status() ==
+          ExitStatus::refused);
+    site.receive('e', 3);
     CHECK(site.generations().roll_back().to == site.gen(1));
 }
 
@@ -322,29 +376,6 @@ TEST_CASE("what cannot have generations is refused, and stays as it is") {
         CHECK(thrown_by([&] { static_cast<void>(site.generations()); }).status() ==
               ExitStatus::locked);
     }
-}
-
-TEST_CASE("a sparse file is copied with its holes") {
-    const TemporaryDirectory directory;
-    const fs::path from = directory / "from";
-    const fs::path to = directory / "to";
-    {
-        const Fd fd = open_file(from, O_RDWR | O_CREAT);
-        REQUIRE(::ftruncate(fd.get(), 64 << 20) == 0);
-        write_at(fd.get(), 8 << 20, as_byte_span(std::string(5000, 'x')));
-        write_at(fd.get(), (64 << 20) - 3, as_byte_span("end"));
-    }
-    copy_sparse_file(from, to, {});
-    CHECK(read_file(from, 65 << 20) == read_file(to, 65 << 20));
-    struct stat status {};
-    REQUIRE(::stat(to.c_str(), &status) == 0);
-    CHECK(status.st_blocks * 512 < 1 << 20);
-    std::stop_source stop;
-    stop.request_stop();
-    CHECK(thrown_by([&] {
-              copy_sparse_file(from, directory / "third", stop.get_token());
-          }).status() == ExitStatus::interrupted);
-    CHECK_FALSE(fs::exists(directory / "third"));
 }
 
 } // namespace coldspare::clone
