@@ -19,7 +19,7 @@ template <typename Life>
 int status_of_child(Life life) {
     const pid_t pid = ::fork();
     if (pid == 0) {
-        ::alarm(20);
+        ::alarm(120);
         ::_exit(life());
     }
     int status = 0;
@@ -29,7 +29,7 @@ int status_of_child(Life life) {
 }
 
 bool wait_for(const std::stop_token& token) {
-    const TimePoint give_up = Clock::now() + std::chrono::seconds(10);
+    const TimePoint give_up = Clock::now() + std::chrono::seconds(60);
     while (!token.stop_requested()) {
         if (Clock::now() > give_up) {
             return false;

@@ -274,7 +274,7 @@ TEST_CASE("a stop ends the wait for a limit") {
     const Error error = thrown_by([&] { bucket.pace(64 * mib, source.get_token()); });
     CHECK(error.status() == ExitStatus::interrupted);
     stopper.join();
-    CHECK(Clock::now() - stopped < seconds(5)); // it is 100 ms on a machine that is not overloaded
+    CHECK(Clock::now() - stopped < seconds(60)); // of the 18 hours that are asked for
 }
 
 TEST_CASE("threads that share a limit together pass what it allows") {

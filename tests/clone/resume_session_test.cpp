@@ -1,4 +1,5 @@
 // Sessions that go on where an interrupted one was, and what makes that possible: epochs.
+#include "base/clock.hpp"
 #include "clone/target_worker.hpp"
 #include "tests/support/handmade_source.hpp"
 #include "tests/support/session.hpp"
@@ -8,6 +9,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
 
 namespace coldspare::clone {
 
@@ -33,6 +37,21 @@ MemoryDisk unfinished(const std::vector<std::byte>& source, const std::vector<Ra
                     content.begin() + static_cast<std::ptrdiff_t>(range.offset));
     }
     return MemoryDisk(std::move(content));
+}
+
+/// A source that is read on, at the middle of 20 MiB and near the end, only when the target has
+/// flushed what came before: `flushes_left` of the target's faults has gone down to `first`, then
+/// to one less.
+Faults waits_for_flushes(const std::atomic<int>& flushes_left, int first) {
+    return {.before_read = [&flushes_left, first](Range range) {
+        const int wanted = range.offset >= 16 * mebibyte  ? first - 1
+                           : range.offset >= 8 * mebibyte ? first
+                                                          : first + 1;
+        const TimePoint give_up = Clock::now() + std::chrono::minutes(1);
+        while (flushes_left > wanted && Clock::now() < give_up) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }};
 }
 
 bool touched(const MemoryDisk& disk, Range range) {
@@ -144,18 +163,21 @@ TEST_CASE("what an epoch records was flushed before, and each byte is recorded o
         MemoryDisk source(std::vector<std::byte>(20 * mebibyte, std::byte{7}));
         std::fill_n(source.content().begin() + 3 * mebibyte, mebibyte, std::byte{0});
         MemoryDisk target(20 * mebibyte, dirt);
-        const Outcome outcome = run_session(source, target,
-                                            {.streams = 2,
-                                             .compression = {Compression::Mode::none},
-                                             .epoch = epoch,
-                                             .limit = RateLimit::parse("80MiB")});
+        const bool short_epochs = epoch.time.count() == 0 || epoch.bytes == mebibyte;
+        std::atomic<int> flushes{1000};
+        const Outcome outcome =
+            run_session(source, target,
+                        {.streams = 2,
+                         .compression = {Compression::Mode::none},
+                         .epoch = epoch,
+                         .source_faults = short_epochs ? waits_for_flushes(flushes, 999) : Faults{},
+                         .target_faults = {.flushes_left = &flushes}});
         require_copied(outcome, target, source.content());
         std::uint64_t bytes = 0;
         for (const Range& range : outcome.recorded) {
             bytes += range.length;
         }
         CHECK(bytes == 20 * mebibyte);
-        const bool short_epochs = epoch.time.count() == 0 || epoch.bytes == mebibyte;
         CHECK((outcome.epochs > 1) == short_epochs);
     }
 }
@@ -167,7 +189,7 @@ TEST_CASE("after a flush that failed nothing is recorded any more and both sides
     const Outcome outcome = run_session(source, target,
                                         {.compression = {Compression::Mode::none},
                                          .epoch = {.time = std::chrono::milliseconds(0)},
-                                         .limit = RateLimit::parse("80MiB"),
+                                         .source_faults = waits_for_flushes(flushes, 1),
                                          .target_faults = {.flushes_left = &flushes}});
     REQUIRE(outcome.failed_on_both_sides());
     CHECK(outcome.target_error->message() ==

@@ -69,7 +69,7 @@ Salvage salvaged(FailingDisk& disk, Range piece, const SalvageOptions& options) 
         std::fill_n(expected.begin() + static_cast<std::ptrdiff_t>(bad.offset - piece.offset),
                     bad.length, std::byte{0});
     }
-    CHECK(std::ranges::equal(buffer.span(), expected));
+    CHECK(same_bytes(buffer.span(), expected));
     return result;
 }
 

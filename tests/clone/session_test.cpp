@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstring>
 
 namespace coldspare::clone {
 
@@ -19,12 +20,12 @@ constexpr std::byte dirt{0xFF};
 /// Bytes of three sorts: a pattern, zeros, and noise that does not compress.
 std::vector<std::byte> mixed_content(std::size_t size) {
     std::vector<std::byte> content(size);
-    fill_pattern(content, 0);
-    if (size > 2 * mebibyte) {
-        const auto middle = content.begin() + mebibyte;
-        std::fill(middle, middle + mebibyte, std::byte{0});
+    if (size <= 2 * mebibyte) {
+        fill_pattern(content, 0);
+    } else {
+        fill_pattern(std::span(content).first(mebibyte), 0);
         const std::vector<std::byte> noise = random_bytes(size - 2 * mebibyte);
-        std::ranges::copy(noise, middle + mebibyte);
+        std::memcpy(content.data() + 2 * mebibyte, noise.data(), noise.size());
     }
     return content;
 }

@@ -55,7 +55,7 @@ Mismatch shake_hands(const Security& client_security, const Security& server_sec
     std::jthread client([&] {
         try {
             Channel channel = Channel::connect(listener.address(), {});
-            channel.set_deadline(in_seconds(10));
+            channel.set_deadline(in_seconds(60));
             channel.secure(client_security, {});
             channel.send(as_byte_span(std::string(48, 'x')), {});
             std::array<std::byte, 48> answer{};
@@ -65,7 +65,7 @@ Mismatch shake_hands(const Security& client_security, const Security& server_sec
         }
     });
     try {
-        Channel channel = accept_one(listener).handshake(server_security, in_seconds(10), {});
+        Channel channel = accept_one(listener).handshake(server_security, in_seconds(60), {});
         std::array<std::byte, 48> asked{};
         channel.receive(asked, {});
         channel.send(asked, {});
@@ -153,7 +153,7 @@ TEST_CASE("machines that are paired need no token") {
     Channel client = Channel::connect(listener.address(), {});
     Listener::Pending pending = accept_one(listener);
     std::jthread shaking([&] { client.secure(pinned(here, there), {}); });
-    Channel server = pending.handshake(pinned(there, here), in_seconds(10), {});
+    Channel server = pending.handshake(pinned(there, here), in_seconds(60), {});
     shaking.join();
     client.send(as_byte_span("1234"), {});
     std::array<std::byte, 4> bytes{};
@@ -204,7 +204,7 @@ TEST_CASE("a stranger that goes on sending learns why it was turned away") {
     std::jthread server([&] {
         // The connection is closed when this has thrown.
         CHECK_THROWS_AS(static_cast<void>(accept_one(listener).handshake(pinned(there, here),
-                                                                         in_seconds(10), {})),
+                                                                         in_seconds(60), {})),
                         Error);
     });
     Channel client = Channel::connect(listener.address(), {});

@@ -29,6 +29,7 @@ struct Faults {
     std::atomic<int>* flushes_left = nullptr; ///< after so many flushes none succeeds any more
     std::function<void()>
         on_failed_read; ///< called before it fails: what takes time, takes it here
+    std::function<void(Range)> before_read; ///< may wait for something
 };
 
 /// Another disk that fails where it is told to, in the words of the real one.
@@ -40,6 +41,9 @@ public:
 
     void read(std::uint64_t offset, std::span<std::byte> into) override {
         const Range range{offset, into.size()};
+        if (faults_.before_read) {
+            faults_.before_read(range);
+        }
         if (is_unreadable(range) || used_up(faults_.reads_left)) {
             {
                 const std::scoped_lock lock(mutex_);

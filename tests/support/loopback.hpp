@@ -27,7 +27,7 @@ namespace coldspare::clone {
 
 /// The next connection of `listener`, handshake still to be done.
 [[nodiscard]] inline Listener::Pending accept_one(Listener& listener) {
-    const auto give_up = in_seconds(10);
+    const auto give_up = in_seconds(60);
     while (std::chrono::steady_clock::now() < give_up) {
         if (std::optional<Listener::Pending> pending = listener.accept({})) {
             return std::move(*pending);
@@ -47,7 +47,7 @@ struct ChannelPair {
     Channel client = Channel::connect(listener.address(), {});
     Listener::Pending pending = accept_one(listener);
     std::jthread shaking([&] { client.secure(security, {}); });
-    Channel server = pending.handshake(security, in_seconds(10), {});
+    Channel server = pending.handshake(security, in_seconds(60), {});
     shaking.join();
     server.set_deadline(std::nullopt);
     return {std::move(client), std::move(server)};
@@ -80,7 +80,7 @@ public:
     /// Whether one of them has `part` in it, or will have within 10 s.
     [[nodiscard]] bool mention(std::string_view part) {
         std::unique_lock lock(mutex_);
-        return came_.wait_until(lock, in_seconds(10), [&] {
+        return came_.wait_until(lock, in_seconds(60), [&] {
             return std::ranges::any_of(texts_, [part](const std::string& text) {
                 return text.find(part) != std::string::npos;
             });

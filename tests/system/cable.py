@@ -10,7 +10,7 @@ import threading
 import time
 
 from clone_tools import MIB, listening
-from harness import Coldspare, check_quietly, cleanup, work
+from harness import Coldspare, check_quietly, cleanup, wait_until, work
 
 BLOCK = 256 * 1024
 JOURNAL_MAGIC = b"COLDSPARE JOURNAL 1\n"
@@ -165,13 +165,6 @@ def durable_bytes(target):
     return sum(length for _, length in durable_ranges(target))
 
 
-def wait_until(claim, holds, timeout=30):
-    deadline = time.monotonic() + timeout
-    while not holds():
-        check_quietly(time.monotonic() < deadline, f"{claim} within {timeout} s")
-        time.sleep(0.02)
-
-
 def identical(one, other):
     return subprocess.run(["cmp", "--", str(one), str(other)], capture_output=True, check=False).returncode == 0
 
@@ -182,6 +175,14 @@ def kill(*sides):
         side.process.kill()
     for side in sides:
         side.process.wait()
+
+
+def kill_one(victim, other):
+    """The other side then ends by itself; one that the victim had not met yet waits on, and is killed too."""
+    kill(victim)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        other.process.wait(20)
+    kill(other)
 
 
 def start_copy(source, target, *, sender=(), receiver=(), security=("--insecure",), port=None):

@@ -115,6 +115,21 @@ def check_quietly(holds, claim, detail=""):
         check(False, claim, detail)
 
 
+def wait_until(claim, holds, seconds=30, detail=lambda: ""):
+    """Waits until holds() is true; what it then gives. Says after patient(seconds) that the claim does not hold."""
+    deadline = time.monotonic() + patient(seconds)
+    while not (found := holds()):
+        check_quietly(time.monotonic() < deadline, f"{claim} within {patient(seconds)} s", detail())
+        time.sleep(0.02)
+    return found
+
+
+def patient(seconds):
+    """A limit for what hangs, from the time that it takes on a machine of its own. One that shares its processors is
+    several times slower, and waiting longer costs only the test that fails."""
+    return 5 * seconds
+
+
 def start(command, **options):
     """A child that dies with this process, whatever kills it, and that is stopped by its pid at the end."""
     process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *[str(word) for word in command]],
@@ -128,7 +143,7 @@ def stop(process):
         return
     process.terminate()
     try:
-        process.wait(20)
+        process.wait(patient(20))
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -152,9 +167,9 @@ class Coldspare:
         """Waits for the end, which has to have this exit status; the result event."""
         claim = f"'{' '.join(self.words)}' exits {status}"
         try:
-            code = self.process.wait(timeout)
+            code = self.process.wait(patient(timeout))
         except subprocess.TimeoutExpired:
-            check(False, f"{claim} within {timeout} s", self.tail())
+            check(False, f"{claim} within {patient(timeout)} s", self.tail())
         check_quietly(code == status, f"{claim}, not {code}", self.tail())
         lines = self.out.read_text().splitlines()
         try:

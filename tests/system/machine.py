@@ -57,7 +57,7 @@ class Vm:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _connect(self, path):
-        for _ in range(200):
+        for _ in range(harness.patient(200)):
             console = socket.socket(socket.AF_UNIX)
             with contextlib.suppress(OSError):
                 console.connect(path)
@@ -89,12 +89,12 @@ class Vm:
     def _wait(self, found, timeout):
         """Waits until found() is true or the machine is gone; whether it became true."""
         with self._news:
-            self._news.wait_for(lambda: found() or self.process.poll() is not None, timeout)
+            self._news.wait_for(lambda: found() or self.process.poll() is not None, harness.patient(timeout))
         return found()
 
     def wait_boot(self, timeout=400):
         """Waits for the login prompt or a dead end; which of them was seen, or None."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + harness.patient(timeout)
         while time.monotonic() < deadline and self.process.poll() is None:
             for pattern in (LOGIN, *DEAD_ENDS):
                 if pattern in self.text:
@@ -129,7 +129,7 @@ class Vm:
         complete = re.compile(re.escape(first) + r"\n(.*?)" + re.escape(last) + r"(\d+)>>", re.DOTALL)
         answer = lambda: complete.search(self.text[seen:].replace("\r", ""))
         harness.check_quietly(self._wait(answer, timeout),
-                              f"'{command}' ends in the guest within {timeout} s", self.tail())
+                              f"'{command}' ends in the guest within {harness.patient(timeout)} s", self.tail())
         output, status = answer().groups()
         harness.check_quietly(status == "0", f"'{command}' succeeds in the guest", output)
         return output
@@ -138,9 +138,9 @@ class Vm:
         """Shuts the guest down in order and waits until the machine is off."""
         self._send("systemctl poweroff")
         try:
-            self.process.wait(timeout)
+            self.process.wait(harness.patient(timeout))
         except subprocess.TimeoutExpired:
-            harness.check(False, f"the guest powers off within {timeout} s", self.tail())
+            harness.check(False, f"the guest powers off within {harness.patient(timeout)} s", self.tail())
 
     def stop(self):
         """Pulls the plug."""
