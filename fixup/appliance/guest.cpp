@@ -1,10 +1,12 @@
 #include "fixup/appliance/guest.hpp"
 
 #include "base/error.hpp"
+#include "base/files.hpp"
 #include "base/handle.hpp"
 #include "base/text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <guestfs.h>
 
@@ -18,11 +20,20 @@ namespace coldspare::fixup {
 
 namespace {
 
-constexpr const char* label = "fixdiska"; // letters only, at most 20
-constexpr const char* device = "/dev/disk/guestfs/fixdiska";
+constexpr unsigned most_disks = 26;
 constexpr int memory_mib = 1536;
 constexpr int processors = 2;
 constexpr std::size_t kept_log_lines = 20;
+constexpr std::size_t longest_passphrase = std::size_t{1} << 20;
+
+/// Letters only, at most 20.
+std::string label_of(unsigned disk) {
+    return std::string("fixdisk") + static_cast<char>('a' + disk);
+}
+
+std::string by_label(unsigned disk) {
+    return "/dev/disk/guestfs/" + label_of(disk);
+}
 
 using CString = Handle<char, std::free>;
 
@@ -77,9 +88,11 @@ public:
         configure(request);
         note("starting the appliance");
         check(guestfs_launch(handle()), "starting the appliance");
+        open_encrypted(request.keys);
         note("looking for the system on the disk");
-        inspect();
+        inspect(request.root);
         mount_all();
+        describe_volumes();
     }
 
     void finish() override {
@@ -88,7 +101,8 @@ public:
     }
 
     GuestSystem system() override { return system_; }
-    std::string disk_name() const override { return device; }
+    unsigned disk_count() const override { return disks_; }
+    std::string disk_name(unsigned disk) const override { return by_label(disk); }
 
     FileStatus status(const std::string& path) override {
         const StatNs info(guestfs_lstatns(handle(), path.c_str()));
@@ -100,15 +114,16 @@ public:
         }
         constexpr int64_t type_bits = 0170000;
         const std::uint64_t size = static_cast<std::uint64_t>(info->st_size);
+        const mode_t mode = static_cast<mode_t>(info->st_mode & 07777);
         switch (info->st_mode & type_bits) {
         case 0100000:
-            return {FileKind::file, size};
+            return {FileKind::file, size, mode};
         case 0040000:
-            return {FileKind::directory, size};
+            return {FileKind::directory, size, mode};
         case 0120000:
-            return {FileKind::symlink, size};
+            return {FileKind::symlink, size, mode};
         default:
-            return {FileKind::other, size};
+            return {FileKind::other, size, mode};
         }
     }
 
@@ -153,6 +168,34 @@ public:
               fmt::format("removing '{}' inside the copy", path));
     }
 
+    std::string link_target(const std::string& path) override {
+        const CString target(guestfs_readlink(handle(), path.c_str()));
+        check(target ? 0 : -1, fmt::format("reading the link '{}' inside the copy", path));
+        return target.get();
+    }
+    void make_link(const std::string& path, const std::string& target) override {
+        check(guestfs_ln_s(handle(), target.c_str(), path.c_str()),
+              fmt::format("making the link '{}' inside the copy", path));
+    }
+    void make_directory(const std::string& path) override {
+        check(guestfs_mkdir_mode(handle(), path.c_str(), 0755),
+              fmt::format("making the directory '{}' inside the copy", path));
+    }
+    void copy_file(const std::string& from, const std::string& to) override {
+        check(guestfs_cp(handle(), from.c_str(), to.c_str()),
+              fmt::format("copying '{}' to '{}' inside the copy", from, to));
+    }
+    void label_like(const std::string& path, const std::string& model) override {
+        constexpr const char* name = "security.selinux";
+        std::size_t size = 0;
+        const CString value(guestfs_lgetxattr(handle(), model.c_str(), name, &size));
+        if (value) { // else no SELinux, or a file system without labels
+            check(guestfs_lsetxattr(handle(), name, value.get(), static_cast<int>(size),
+                                    path.c_str()),
+                  fmt::format("labelling '{}' inside the copy", path));
+        }
+    }
+
     std::uint64_t free_bytes(const std::string& path) override {
         const std::string existing =
             status(path).kind == FileKind::absent ? std::string("/") : path;
@@ -180,15 +223,16 @@ public:
                 .text = std::string(text.substr(0, at))};
     }
 
-    std::string read_disk(std::uint64_t offset, std::uint64_t size) override {
+    std::string read_disk(unsigned disk, std::uint64_t offset, std::uint64_t size) override {
+        const std::string device = by_label(disk);
         std::string bytes;
         constexpr std::uint64_t piece = std::uint64_t{1} << 20; // messages have at most 4 MiB
         while (bytes.size() < size) {
             const std::uint64_t left = std::min(piece, size - bytes.size());
             std::size_t got = 0;
-            const CString part(guestfs_pread_device(handle(), device, static_cast<int>(left),
-                                                    static_cast<int64_t>(offset + bytes.size()),
-                                                    &got));
+            const CString part(
+                guestfs_pread_device(handle(), device.c_str(), static_cast<int>(left),
+                                     static_cast<int64_t>(offset + bytes.size()), &got));
             check(part ? 0 : -1, "reading the copy's boot sectors");
             bytes.append(part.get(), got);
             if (got < left) {
@@ -252,25 +296,75 @@ private:
         check(guestfs_set_smp(handle(), processors), "choosing the appliance's processors");
         // Programs of a glibc before 2.15 die without the vsyscall page.
         check(guestfs_set_append(handle(), "vsyscall=emulate"), "choosing kernel arguments");
-        check(guestfs_add_drive_opts(handle(), request.disk.c_str(), GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                                     request.format == DiskFormat::raw ? "raw" : "qcow2",
-                                     GUESTFS_ADD_DRIVE_OPTS_READONLY,
-                                     request.depth == Depth::look ? 1 : 0,
-                                     GUESTFS_ADD_DRIVE_OPTS_LABEL, label, -1),
-              fmt::format("adding the disk '{}'", request.disk.string()));
+        if (request.disks.empty() || request.disks.size() > most_disks) {
+            throw Error(fmt::format("{} disks were given, and 1 to {} can be fixed at once",
+                                    request.disks.size(), most_disks));
+        }
+        for (const std::filesystem::path& disk : request.disks) {
+            check(guestfs_add_drive_opts(
+                      handle(), disk.c_str(), GUESTFS_ADD_DRIVE_OPTS_FORMAT,
+                      request.format == DiskFormat::raw ? "raw" : "qcow2",
+                      GUESTFS_ADD_DRIVE_OPTS_READONLY, request.depth == Depth::look ? 1 : 0,
+                      GUESTFS_ADD_DRIVE_OPTS_LABEL, label_of(disks_).c_str(), -1),
+                  fmt::format("adding the disk '{}'", disk.string()));
+            ++disks_;
+        }
     }
 
-    void inspect() {
+    /// Opens every LUKS volume with the first passphrase that fits, and what lies in them.
+    void open_encrypted(const std::vector<std::filesystem::path>& keys) {
+        if (keys.empty()) {
+            return;
+        }
+        std::vector<std::string> passphrases;
+        for (const std::filesystem::path& key : keys) {
+            passphrases.push_back(read_file(key, longest_passphrase));
+            if (passphrases.back().ends_with('\n')) {
+                passphrases.back().pop_back();
+            }
+        }
+        unsigned opened = 0;
+        const std::vector<std::string> devices =
+            strings(guestfs_list_partitions(handle()), "listing partitions");
+        for (const std::string& device : devices) {
+            if (format_of(device) == "crypto_LUKS") {
+                open_volume(device, passphrases, opened++);
+            }
+        }
+        check(guestfs_lvm_scan(handle(), 1), "looking for logical volumes");
+    }
+    void open_volume(const std::string& device, const std::vector<std::string>& passphrases,
+                     unsigned number) {
+        for (const std::string& passphrase : passphrases) {
+            if (guestfs_cryptsetup_open(handle(), device.c_str(), passphrase.c_str(),
+                                        fmt::format("fixluks{}", number).c_str(), -1) == 0) {
+                return;
+            }
+        }
+        throw Error(fmt::format("no key opens the encrypted volume {} (UUID {})", device,
+                                optional_text(guestfs_vfs_uuid(handle(), device.c_str()))),
+                    "name the file with its passphrase with --key-file");
+    }
+
+    void inspect(const std::string& wanted) {
         const std::vector<std::string> roots =
             strings(guestfs_inspect_os(handle()), "looking for the system on the disk");
-        if (roots.size() != 1) {
-            throw Error(roots.empty() ? std::string("there is no operating system on the disk")
-                                      : fmt::format("there are {} operating systems on the disk",
-                                                    roots.size()),
-                        roots.empty() ? "an encrypted disk, or a clone of only a part of the disks?"
-                                      : "this version fixes disks with one system");
+        if (roots.empty()) {
+            throw Error("there is no operating system on the disk",
+                        "a clone of only a part of the disks? give all of them; an encrypted one "
+                        "needs --key-file");
         }
-        root_ = roots.front();
+        if (wanted.empty() && roots.size() > 1) {
+            throw Error(fmt::format("there are {} operating systems on the disk: {}", roots.size(),
+                                    fmt::join(roots, ", ")),
+                        "say which one with --root");
+        }
+        if (!wanted.empty() && std::ranges::find(roots, wanted) == roots.end()) {
+            throw Error(fmt::format("there is no operating system on '{}'", wanted),
+                        fmt::format("these have one: {}", fmt::join(roots, ", ")),
+                        ExitStatus::usage);
+        }
+        root_ = wanted.empty() ? roots.front() : wanted;
         system_.distro = text(guestfs_inspect_get_distro(handle(), root_.c_str()), "inspection");
         system_.product =
             text(guestfs_inspect_get_product_name(handle(), root_.c_str()), "inspection");
@@ -292,15 +386,72 @@ private:
         for (const auto& [point, source] : mounts) {
             if (guestfs_mount(handle(), source.c_str(), point.c_str()) == 0) {
                 system_.mount_points.push_back(point);
+                mounted_.emplace_back(point, source);
             } else if (point == "/" || point.starts_with("/boot") || point.starts_with("/usr")) {
                 fail(fmt::format("mounting {} of the copy", point));
             } // else a data disk that was not cloned, say: nothing here needs it
         }
     }
 
+    [[nodiscard]] std::string format_of(const std::string& device) {
+        return optional_text(guestfs_vfs_type(handle(), device.c_str()));
+    }
+    /// The answer to a question that many volumes have none for.
+    [[nodiscard]] static std::string optional_text(char* string) {
+        const CString owned(string);
+        return owned ? printable(owned.get()) : std::string();
+    }
+
+    void describe_volumes() {
+        std::vector<std::string> devices =
+            strings(guestfs_list_partitions(handle()), "listing partitions");
+        // Pairs of a volume and its format; the partitions among them are known.
+        const std::vector<std::string> others =
+            strings(guestfs_list_filesystems(handle()), "listing file systems");
+        for (std::size_t i = 0; i + 1 < others.size(); i += 2) {
+            if (std::ranges::find(devices, others[i]) == devices.end()) {
+                devices.push_back(others[i]);
+            }
+        }
+        for (unsigned disk = 0; disk < disks_; ++disk) {
+            system_.tables.push_back(
+                optional_text(guestfs_part_get_parttype(handle(), by_label(disk).c_str())));
+        }
+        for (const std::string& device : devices) {
+            system_.volumes.push_back(describe(device));
+        }
+    }
+    [[nodiscard]] GuestVolume describe(const std::string& device) {
+        GuestVolume volume{.device = device,
+                           .format = format_of(device),
+                           .uuid = optional_text(guestfs_vfs_uuid(handle(), device.c_str())),
+                           .label = optional_text(guestfs_vfs_label(handle(), device.c_str()))};
+        const CString whole(guestfs_part_to_dev(handle(), device.c_str()));
+        const int disk = whole ? guestfs_device_index(handle(), whole.get()) : -1;
+        const int number = whole ? guestfs_part_to_partnum(handle(), device.c_str()) : -1;
+        if (disk >= 0 && static_cast<unsigned>(disk) < disks_ && number > 0) {
+            volume.disk = static_cast<unsigned>(disk);
+            volume.partition = static_cast<unsigned>(number);
+            volume.device = by_label(*volume.disk) + std::to_string(number);
+            volume.partition_type =
+                system_.tables[*volume.disk] == "gpt"
+                    ? optional_text(guestfs_part_get_gpt_type(handle(), whole.get(), number))
+                    : fmt::format("0x{:02x}",
+                                  guestfs_part_get_mbr_id(handle(), whole.get(), number));
+        }
+        for (const auto& [point, source] : mounted_) {
+            if (source == device) {
+                volume.mount_point = point;
+            }
+        }
+        return volume;
+    }
+
     LogTail log_; // outlives the handle, which writes to it
     Handle<guestfs_h, guestfs_close> guestfs_;
+    unsigned disks_ = 0;
     std::string root_;
+    std::vector<std::pair<std::string, std::string>> mounted_; ///< where, and what
     GuestSystem system_;
 };
 
