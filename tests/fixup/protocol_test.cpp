@@ -37,7 +37,8 @@ TEST_CASE("a request arrives as it was sent") {
                                               .initiator_name = "iqn.2026-11.example:x",
                                               .initramfs = InitramfsWay::append,
                                               .agents = Agents::disable,
-                                              .skip = {"grub-bios"}}};
+                                              .skip = {"grub-bios"}},
+                                   .inventory = Inventory{.hostname = "mail1"}};
     CHECK(decode_request(encode_request(request)) == request);
 }
 
