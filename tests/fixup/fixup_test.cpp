@@ -58,9 +58,8 @@ public:
         write_file_atomically(program(), "#!/bin/sh\n" + text, 0755);
     }
     [[nodiscard]] FixupRequest request() const {
-        return {.image = image(),
+        return {.images = {{.image = image(), .base_root = "abcd"}},
                 .wishes = {.nics = {{"eth0", "52:54:00:12:34:56"}}},
-                .base_root = "abcd",
                 .program = "coldspare test",
                 .appliance = program(),
                 .accelerator = Accelerator::tcg,
@@ -96,14 +95,14 @@ TEST_CASE("a fixup makes an overlay over the untouched image, and its report las
     const std::string before = read_file(bench.image(), 2 << 20);
     const FixupResult result = bench.run(bench.request());
     CHECK(result.changed);
-    CHECK(result.overlay == bench.overlay());
+    CHECK(result.overlays == std::vector{bench.overlay()});
     CHECK(result.report.files == std::vector<std::string>{"/etc/changed"});
     CHECK(read_file(bench.image(), 2 << 20) == before);
     const std::optional<Binding> binding = read_binding(bench.report());
     REQUIRE(binding.has_value());
-    CHECK(binding->base == "mail1.img");
-    CHECK(binding->base_root == "abcd");
-    CHECK(binding->overlay_stamp == stamp_of(bench.overlay()));
+    CHECK(binding->layers[0].base == "mail1.img");
+    CHECK(binding->layers[0].base_root == "abcd");
+    CHECK(binding->layers[0].overlay_stamp == stamp_of(bench.overlay()));
     CHECK_FALSE(fs::exists(bench.partial()));
     CHECK(read_file(bench.overlay(), 1 << 20).find("mail1.img") != std::string::npos);
 }
@@ -128,10 +127,10 @@ TEST_CASE("an overlay of another clone, or for another card, is made anew") {
     static_cast<void>(bench.run(bench.request()));
     FixupRequest other = bench.request();
     SUBCASE("another root digest") {
-        other.base_root = "ef01";
+        other.images[0].base_root = "ef01";
     }
     SUBCASE("nobody vouches for the image any more") {
-        other.base_root.clear();
+        other.images[0].base_root.clear();
     }
     SUBCASE("another card") {
         other.wishes.nics[0].mac = "52:54:00:99:99:99";
@@ -151,7 +150,7 @@ TEST_CASE("an overlay that a virtual machine wrote to is never replaced") {
     REQUIRE(::utimensat(AT_FDCWD, bench.overlay().c_str(), times, 0) == 0);
     FixupRequest other = bench.request();
     SUBCASE("for another clone") {
-        other.base_root = "ef01";
+        other.images[0].base_root = "ef01";
     }
     SUBCASE("for the same one") {}
     const Error error = bench.failure(other);
@@ -160,6 +159,97 @@ TEST_CASE("an overlay that a virtual machine wrote to is never replaced") {
                                          "since fixup made it",
                                          bench.overlay().string()));
     CHECK(fs::exists(bench.overlay()));
+}
+
+TEST_CASE("a server with two disks gets two overlays with one report") {
+    const Bench bench;
+    const fs::path second = bench.image().parent_path() / "mail1-data.img";
+    write_file_atomically(second, std::string(1 << 20, 'z'));
+    FixupRequest request = bench.request();
+    request.images.push_back({.image = second, .base_root = "0123"});
+    const FixupResult made = bench.run(request);
+    REQUIRE(made.overlays.size() == 2);
+    CHECK(made.overlays[1] == default_overlay(second));
+    CHECK(fs::exists(made.overlays[1]));
+    CHECK(read_binding(bench.report()) == read_binding(binding_path(made.overlays[1])));
+    SUBCASE("the same again is a look") {
+        CHECK_FALSE(fs::exists(pending_path(bench.overlay())));
+        static_cast<void>(bench.run(request));
+        CHECK(bench.asked().find("\"depth\":\"mend\"") != std::string::npos);
+        CHECK(bench.asked().find("mail1-data.img.fixup.qcow2") != std::string::npos);
+    }
+    SUBCASE("without the other disk it is another standby") {
+        CHECK(bench.run(bench.request()).changed);
+    }
+    SUBCASE("a machine wrote to the second") {
+        fs::last_write_time(made.overlays[1], fs::file_time_type::min() + std::chrono::hours(1));
+        CHECK(bench.failure(request).status() == ExitStatus::refused);
+    }
+    SUBCASE("the same image twice is a mistake") {
+        request.images[1].image = bench.image();
+        const Error error = bench.failure(request);
+        CHECK(error.status() == ExitStatus::usage);
+        CHECK(error.message() == fmt::format("'{}' is named twice", bench.image().string()));
+    }
+}
+
+TEST_CASE("whatever a killed run has left, the next one goes on from it") {
+    const Bench bench;
+    static_cast<void>(bench.run(bench.request()));
+    const std::string report = read_file(bench.report(), 1 << 20);
+    SUBCASE("before the overlay had its name") {
+        write_file_atomically(pending_path(bench.overlay()), report);
+        fs::remove(bench.report());
+        fs::remove(bench.overlay());
+    }
+    SUBCASE("before its report was there") {
+        write_file_atomically(pending_path(bench.overlay()), report);
+        fs::remove(bench.report());
+    }
+    SUBCASE("with the report of the one before") {
+        Binding earlier = parse_binding(report);
+        earlier.layers[0].overlay_stamp.modified_ns -= 1;
+        write_file_atomically(pending_path(bench.overlay()), report);
+        write_file_atomically(bench.report(), encode_binding(earlier));
+    }
+    SUBCASE("before the note was removed") {
+        write_file_atomically(pending_path(bench.overlay()), report);
+    }
+    SUBCASE("an unfinished overlay") {
+        write_file_atomically(bench.partial(), "torn");
+    }
+    static_cast<void>(bench.run(bench.request()));
+    CHECK(finished_stamp(read_binding(bench.report()), bench.overlay()) ==
+          stamp_of(bench.overlay()));
+    CHECK_FALSE(fs::exists(bench.partial()));
+}
+
+TEST_CASE("undo removes the overlay and its report, and nothing that a machine wrote to") {
+    const Bench bench;
+    static_cast<void>(bench.run(bench.request()));
+    SUBCASE("as it was made") {
+        CHECK(undo_fixup(bench.request().images, {}) ==
+              std::vector{bench.overlay(), bench.report()});
+        CHECK_FALSE(fs::exists(bench.overlay()));
+        CHECK_FALSE(fs::exists(bench.report()));
+        CHECK(fs::exists(bench.image()));
+        CHECK(undo_fixup(bench.request().images, {}).empty());
+    }
+    SUBCASE("written to") {
+        fs::last_write_time(bench.overlay(), fs::file_time_type::min() + std::chrono::hours(1));
+        try {
+            undo_fixup(bench.request().images, {});
+            FAIL("it ended well");
+        } catch (const Error& error) {
+            CHECK(error.status() == ExitStatus::refused);
+            CHECK(error.message() ==
+                  fmt::format("refusing to remove '{}': a virtual machine wrote to it since fixup "
+                              "made it",
+                              bench.overlay().string()));
+        }
+        CHECK(fs::exists(bench.overlay()));
+        CHECK(fs::exists(bench.report()));
+    }
 }
 
 TEST_CASE("an overlay without a report is never replaced") {
@@ -179,7 +269,7 @@ TEST_CASE("a file in the report's place that is none is not overwritten") {
     const Error error = bench.failure(bench.request());
     CHECK(error.status() == ExitStatus::refused);
     CHECK(error.message().starts_with(
-        fmt::format("refusing to write the report of '{}'", bench.overlay().string())));
+        fmt::format("refusing to write the report '{}'", bench.report().string())));
     CHECK(read_file(bench.report(), 1 << 20) == "{\"precious\": true}");
     CHECK_FALSE(fs::exists(bench.overlay()));
 }
@@ -275,7 +365,7 @@ TEST_CASE("an interrupted fixup keeps the older overlay") {
     const std::string overlay = read_file(bench.overlay(), 1 << 20);
     bench.script("echo '" + encode_note("working") + "'\nsleep 30\n");
     FixupRequest other = bench.request();
-    other.base_root = "ef01";
+    other.images[0].base_root = "ef01";
     std::stop_source source;
     bool was_working = false;
     const NoteCallback stop_it = [&](std::string_view text) {

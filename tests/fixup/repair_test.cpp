@@ -193,7 +193,7 @@ TEST_CASE("the virtual machine is described for this system") {
     CHECK(report.vm.disk_bus == "virtio");
     REQUIRE(report.vm.nics.size() == 1);
     CHECK(report.vm.nics[0] == VmNic{"eth0", "52:54:00:12:34:56", "virtio"});
-    CHECK(qemu_command(report.vm, "/srv/a,b's.qcow2") ==
+    CHECK(qemu_command(report.vm, std::vector<std::string>{"/srv/a,b's.qcow2"}) ==
           "qemu-system-x86_64 -machine q35,accel=kvm:tcg -cpu max -m 2048 "
           "-drive 'file=/srv/a,,b'\\''s.qcow2,format=qcow2',if=virtio "
           "-netdev user,id=net0,restrict=on "
