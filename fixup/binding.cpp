@@ -45,11 +45,10 @@ fs::path pending_path(const fs::path& overlay) {
 
 std::optional<FileStamp> finished_stamp(const std::optional<Binding>& binding,
                                         const fs::path& overlay) {
-    if (binding) {
-        for (const Layer& layer : binding->layers) {
-            if (layer.overlay == overlay.filename().string()) {
-                return layer.overlay_stamp;
-            }
+    for (const Layer& layer : binding ? binding->layers : std::vector<Layer>()) {
+        // A plain image becomes the first generation under another name, with all that is beside.
+        if (binding->layers.size() == 1 || layer.overlay == overlay.filename().string()) {
+            return layer.overlay_stamp;
         }
     }
     return std::nullopt;

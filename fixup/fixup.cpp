@@ -181,8 +181,7 @@ private:
         }
         for (std::size_t i = 0; i < standing_.size(); ++i) {
             const Layer& layer = first->layers[i];
-            if (layer.overlay != standing_[i].path().filename().string() ||
-                layer.base_root != request_.images[i].base_root ||
+            if (layer.base_root != request_.images[i].base_root ||
                 layer.base_stamp != bases_[i]->stamp() || !standing_[i].is_as_finished() ||
                 standing_[i].report() != first) {
                 return false;

@@ -6,6 +6,7 @@
 #include "fixup/binding.hpp"
 #include "fixup/overlay.hpp"
 #include "fixup/protocol.hpp"
+#include "tests/support/fixup_bench.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -26,72 +27,10 @@ namespace {
 
 const NoteCallback quiet = [](std::string_view) {};
 
-/// A directory with a raw image of 1 MiB and helpers that answer as they are told.
-class Bench {
-public:
-    Bench() {
-        REQUIRE_MESSAGE(::access("/usr/bin/qemu-img", X_OK) == 0, "qemu-img is missing");
-        directory_ = (fs::temp_directory_path() / "fixup-test.XXXXXX").string();
-        REQUIRE(::mkdtemp(directory_.data()) != nullptr);
-        write_file_atomically(image(), std::string(1 << 20, 'x'));
-        helper(Outcome::applied);
-    }
-    ~Bench() { fs::remove_all(directory_); }
-    Bench(const Bench&) = delete;
-    Bench& operator=(const Bench&) = delete;
-
-    [[nodiscard]] fs::path image() const { return fs::path(directory_) / "mail1.img"; }
-    [[nodiscard]] fs::path overlay() const { return image().string() + ".fixup.qcow2"; }
-    [[nodiscard]] fs::path report() const { return image().string() + ".fixup.json"; }
-    [[nodiscard]] fs::path partial() const { return overlay().string() + ".partial"; }
-
-    /// A helper that prints a report with the given outcome, and keeps the request.
-    void helper(Outcome outcome) {
-        const RepairReport report{.system = "test",
-                                  .fixes = {{"grub-bios", outcome, "detail", "a hint"}},
-                                  .files = {"/etc/changed"},
-                                  .vm = {.firmware = "bios"}};
-        script(fmt::format("cat > '{}/request'\ncat << 'END'\n{}\nEND\n", directory_,
-                           encode_report(report)));
-    }
-    void script(const std::string& text) {
-        write_file_atomically(program(), "#!/bin/sh\n" + text, 0755);
-    }
-    [[nodiscard]] FixupRequest request() const {
-        return {.images = {{.image = image(), .base_root = "abcd"}},
-                .wishes = {.nics = {{"eth0", "52:54:00:12:34:56"}}},
-                .program = "coldspare test",
-                .appliance = program(),
-                .accelerator = Accelerator::tcg,
-                .timeout = std::chrono::seconds(20)};
-    }
-    [[nodiscard]] FixupResult run(const FixupRequest& request) const {
-        return run_fixup(request, quiet, {});
-    }
-    /// Runs and returns the Error it must end with.
-    [[nodiscard]] Error failure(const FixupRequest& request) const {
-        try {
-            static_cast<void>(run(request));
-        } catch (const Error& error) {
-            return error;
-        }
-        FAIL("it ended well");
-        return Error("");
-    }
-    [[nodiscard]] std::string asked() const {
-        return read_file(fs::path(directory_) / "request", 1 << 20);
-    }
-
-private:
-    [[nodiscard]] fs::path program() const { return fs::path(directory_) / "helper"; }
-
-    std::string directory_;
-};
-
 } // namespace
 
 TEST_CASE("a fixup makes an overlay over the untouched image, and its report last") {
-    const Bench bench;
+    const FixupBench bench;
     const std::string before = read_file(bench.image(), 2 << 20);
     const FixupResult result = bench.run(bench.request());
     CHECK(result.changed);
@@ -108,7 +47,7 @@ TEST_CASE("a fixup makes an overlay over the untouched image, and its report las
 }
 
 TEST_CASE("a second run looks, and leaves every byte as it is") {
-    Bench bench;
+    FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     const std::string overlay = read_file(bench.overlay(), 1 << 20);
     const std::string report = read_file(bench.report(), 1 << 20);
@@ -123,7 +62,7 @@ TEST_CASE("a second run looks, and leaves every byte as it is") {
 }
 
 TEST_CASE("an overlay of another clone, or for another card, is made anew") {
-    const Bench bench;
+    const FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     FixupRequest other = bench.request();
     SUBCASE("another root digest") {
@@ -144,7 +83,7 @@ TEST_CASE("an overlay of another clone, or for another card, is made anew") {
 }
 
 TEST_CASE("an overlay that a virtual machine wrote to is never replaced") {
-    const Bench bench;
+    const FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     const timespec times[2] = {{.tv_sec = 1, .tv_nsec = 0}, {.tv_sec = 1, .tv_nsec = 0}};
     REQUIRE(::utimensat(AT_FDCWD, bench.overlay().c_str(), times, 0) == 0);
@@ -161,99 +100,8 @@ TEST_CASE("an overlay that a virtual machine wrote to is never replaced") {
     CHECK(fs::exists(bench.overlay()));
 }
 
-TEST_CASE("a server with two disks gets two overlays with one report") {
-    const Bench bench;
-    const fs::path second = bench.image().parent_path() / "mail1-data.img";
-    write_file_atomically(second, std::string(1 << 20, 'z'));
-    FixupRequest request = bench.request();
-    request.images.push_back({.image = second, .base_root = "0123"});
-    const FixupResult made = bench.run(request);
-    REQUIRE(made.overlays.size() == 2);
-    CHECK(made.overlays[1] == default_overlay(second));
-    CHECK(fs::exists(made.overlays[1]));
-    CHECK(read_binding(bench.report()) == read_binding(binding_path(made.overlays[1])));
-    SUBCASE("the same again is a look") {
-        CHECK_FALSE(fs::exists(pending_path(bench.overlay())));
-        static_cast<void>(bench.run(request));
-        CHECK(bench.asked().find("\"depth\":\"mend\"") != std::string::npos);
-        CHECK(bench.asked().find("mail1-data.img.fixup.qcow2") != std::string::npos);
-    }
-    SUBCASE("without the other disk it is another standby") {
-        CHECK(bench.run(bench.request()).changed);
-    }
-    SUBCASE("a machine wrote to the second") {
-        fs::last_write_time(made.overlays[1], fs::file_time_type::min() + std::chrono::hours(1));
-        CHECK(bench.failure(request).status() == ExitStatus::refused);
-    }
-    SUBCASE("the same image twice is a mistake") {
-        request.images[1].image = bench.image();
-        const Error error = bench.failure(request);
-        CHECK(error.status() == ExitStatus::usage);
-        CHECK(error.message() == fmt::format("'{}' is named twice", bench.image().string()));
-    }
-}
-
-TEST_CASE("whatever a killed run has left, the next one goes on from it") {
-    const Bench bench;
-    static_cast<void>(bench.run(bench.request()));
-    const std::string report = read_file(bench.report(), 1 << 20);
-    SUBCASE("before the overlay had its name") {
-        write_file_atomically(pending_path(bench.overlay()), report);
-        fs::remove(bench.report());
-        fs::remove(bench.overlay());
-    }
-    SUBCASE("before its report was there") {
-        write_file_atomically(pending_path(bench.overlay()), report);
-        fs::remove(bench.report());
-    }
-    SUBCASE("with the report of the one before") {
-        Binding earlier = parse_binding(report);
-        earlier.layers[0].overlay_stamp.modified_ns -= 1;
-        write_file_atomically(pending_path(bench.overlay()), report);
-        write_file_atomically(bench.report(), encode_binding(earlier));
-    }
-    SUBCASE("before the note was removed") {
-        write_file_atomically(pending_path(bench.overlay()), report);
-    }
-    SUBCASE("an unfinished overlay") {
-        write_file_atomically(bench.partial(), "torn");
-    }
-    static_cast<void>(bench.run(bench.request()));
-    CHECK(finished_stamp(read_binding(bench.report()), bench.overlay()) ==
-          stamp_of(bench.overlay()));
-    CHECK_FALSE(fs::exists(bench.partial()));
-}
-
-TEST_CASE("undo removes the overlay and its report, and nothing that a machine wrote to") {
-    const Bench bench;
-    static_cast<void>(bench.run(bench.request()));
-    SUBCASE("as it was made") {
-        CHECK(undo_fixup(bench.request().images, {}) ==
-              std::vector{bench.overlay(), bench.report()});
-        CHECK_FALSE(fs::exists(bench.overlay()));
-        CHECK_FALSE(fs::exists(bench.report()));
-        CHECK(fs::exists(bench.image()));
-        CHECK(undo_fixup(bench.request().images, {}).empty());
-    }
-    SUBCASE("written to") {
-        fs::last_write_time(bench.overlay(), fs::file_time_type::min() + std::chrono::hours(1));
-        try {
-            undo_fixup(bench.request().images, {});
-            FAIL("it ended well");
-        } catch (const Error& error) {
-            CHECK(error.status() == ExitStatus::refused);
-            CHECK(error.message() ==
-                  fmt::format("refusing to remove '{}': a virtual machine wrote to it since fixup "
-                              "made it",
-                              bench.overlay().string()));
-        }
-        CHECK(fs::exists(bench.overlay()));
-        CHECK(fs::exists(bench.report()));
-    }
-}
-
 TEST_CASE("an overlay without a report is never replaced") {
-    const Bench bench;
+    const FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     fs::remove(bench.report());
     const Error error = bench.failure(bench.request());
@@ -264,7 +112,7 @@ TEST_CASE("an overlay without a report is never replaced") {
 }
 
 TEST_CASE("a file in the report's place that is none is not overwritten") {
-    const Bench bench;
+    const FixupBench bench;
     write_file_atomically(bench.report(), "{\"precious\": true}");
     const Error error = bench.failure(bench.request());
     CHECK(error.status() == ExitStatus::refused);
@@ -275,7 +123,7 @@ TEST_CASE("a file in the report's place that is none is not overwritten") {
 }
 
 TEST_CASE("an overlay whose report cannot be written goes again") {
-    Bench bench;
+    FixupBench bench;
     // Made while the helper works: a directory in the place of the report.
     bench.script(fmt::format("cat > /dev/null\nmkdir -p '{0}/x'\ncat << 'END'\n{1}\nEND\n",
                              bench.report().string(), encode_report(RepairReport{})));
@@ -285,7 +133,7 @@ TEST_CASE("an overlay whose report cannot be written goes again") {
 }
 
 TEST_CASE("a new overlay lives until it is kept") {
-    const Bench bench;
+    const FixupBench bench;
     const BaseImage base(bench.image(), {});
     {
         NewOverlay overlay(bench.overlay(), base, {});
@@ -301,7 +149,7 @@ TEST_CASE("a new overlay lives until it is kept") {
 }
 
 TEST_CASE("an overlay that a virtual machine has open is not even looked at") {
-    Bench bench;
+    FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     bench.script("echo started\n");
     // What QEMU locks in an image that it writes: the byte of the permission "write".
@@ -319,7 +167,7 @@ TEST_CASE("an overlay that a virtual machine has open is not even looked at") {
 }
 
 TEST_CASE("only a lock counts as a lock") {
-    Bench bench;
+    FixupBench bench;
     const fs::path absent = bench.image().parent_path() / "no-lock.qcow2";
     try {
         check_not_in_use(absent, {});
@@ -330,7 +178,7 @@ TEST_CASE("only a lock counts as a lock") {
 }
 
 TEST_CASE("a fixup that cannot finish leaves nothing behind") {
-    Bench bench;
+    FixupBench bench;
     FixupRequest request = bench.request();
     std::string expected;
     SUBCASE("an obstacle") {
@@ -360,7 +208,7 @@ TEST_CASE("a fixup that cannot finish leaves nothing behind") {
 }
 
 TEST_CASE("an interrupted fixup keeps the older overlay") {
-    Bench bench;
+    FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     const std::string overlay = read_file(bench.overlay(), 1 << 20);
     bench.script("echo '" + encode_note("working") + "'\nsleep 30\n");
@@ -387,7 +235,7 @@ TEST_CASE("an interrupted fixup keeps the older overlay") {
 }
 
 TEST_CASE("a plan writes no file") {
-    Bench bench;
+    FixupBench bench;
     bench.helper(Outcome::planned);
     FixupRequest request = bench.request();
     request.depth = Depth::look;
@@ -398,14 +246,14 @@ TEST_CASE("a plan writes no file") {
 }
 
 TEST_CASE("an image that another run writes is locked") {
-    const Bench bench;
+    const FixupBench bench;
     const Fd writer = open_file(bench.image(), O_RDWR);
     REQUIRE(::flock(writer.get(), LOCK_EX) == 0);
     CHECK(bench.failure(bench.request()).status() == ExitStatus::locked);
 }
 
 TEST_CASE("a second fixup of the same overlay is locked out") {
-    const Bench bench;
+    const FixupBench bench;
     const Fd first = open_file(bench.partial(), O_RDWR | O_CREAT);
     REQUIRE(::flock(first.get(), LOCK_EX) == 0);
     const Error error = bench.failure(bench.request());
@@ -415,7 +263,7 @@ TEST_CASE("a second fixup of the same overlay is locked out") {
 }
 
 TEST_CASE("an image that is not raw is refused by its format") {
-    const Bench bench;
+    const FixupBench bench;
     write_file_atomically(bench.image(), "QFI\xfb" + std::string(4096, '\0'));
     const Error error = bench.failure(bench.request());
     CHECK(error.status() == ExitStatus::refused);
