@@ -15,6 +15,7 @@ RepairReport some_report() {
                       {"grub-bios", Outcome::cannot, "no", "do this"}},
             .plan_text = "--- a\n+++ b\n",
             .warnings = {"w"},
+            .commands = {{"grub-bios", "grub-install /dev/x", "done\n"}},
             .files = {"/etc/a", "/boot/b"},
             .vm = {.firmware = "bios",
                    .machine = "q35",
