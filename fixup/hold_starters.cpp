@@ -36,7 +36,7 @@ void look(const FileTree& files, const std::string& path, Mention mention,
           const std::string& service, std::vector<std::string>& lines) {
     const std::string* text = files.text(path);
     std::size_t number = 0;
-    for (const std::string_view line : split_lines(text == nullptr ? "" : *text)) {
+    for (const std::string_view line : split_lines(text == nullptr ? std::string_view() : *text)) {
         ++number;
         const std::string_view bare = trim(line);
         const bool starts = mention == Mention::any || bare.starts_with("@reboot") ||
