@@ -34,14 +34,6 @@ json parse(std::string_view text, std::string_view who) {
     return object;
 }
 
-json nics_to_json(const std::vector<NicBinding>& nics) {
-    json list = json::array();
-    for (const NicBinding& nic : nics) {
-        list.push_back({{"name", nic.name}, {"mac", nic.mac}});
-    }
-    return list;
-}
-
 json vm_to_json(const VmRequirements& vm) {
     json nics = json::array();
     for (const VmNic& nic : vm.nics) {
@@ -102,8 +94,8 @@ VmRequirements vm_from_json(const json& object) {
 }
 
 Outcome outcome_from_word(const std::string& word) {
-    for (const Outcome outcome :
-         {Outcome::applied, Outcome::not_needed, Outcome::cannot, Outcome::planned}) {
+    for (const Outcome outcome : {Outcome::applied, Outcome::not_needed, Outcome::cannot,
+                                  Outcome::planned, Outcome::skipped}) {
         if (outcome_word(outcome) == word) {
             return outcome;
         }
@@ -117,6 +109,11 @@ RepairReport report_from_json(const json& object) {
                         .warnings = strings_in(object, "warnings"),
                         .files = strings_in(object, "files"),
                         .vm = vm_from_json(object.at("vm"))};
+    for (const json& command : list_in(object, "commands")) {
+        report.commands.push_back({.fix = word_in(command, "fix"),
+                                   .line = word_in(command, "line"),
+                                   .output = text_in(command, "output")});
+    }
     for (const json& fix : list_in(object, "fixes")) {
         report.fixes.push_back({.id = word_in(fix, "id"),
                                 .outcome = outcome_from_word(word_in(fix, "outcome")),
@@ -144,24 +141,41 @@ ApplianceMessage message_from_json(const json& object) {
 } // namespace
 
 std::string encode_request(const ApplianceRequest& request) {
-    return dump({{"disk", request.disk.string()},
+    const auto texts = [](const std::vector<std::filesystem::path>& paths) {
+        json list = json::array();
+        for (const std::filesystem::path& path : paths) {
+            list.push_back(path.string());
+        }
+        return list;
+    };
+    return dump({{"disks", texts(request.disks)},
                  {"format", request.format == DiskFormat::raw ? "raw" : "qcow2"},
                  {"depth", request.depth == Depth::look ? "look" : "mend"},
                  {"accelerator", accelerator_word(request.accelerator)},
-                 {"nics", nics_to_json(request.nics)}});
+                 {"root", request.root},
+                 {"keys", texts(request.keys)},
+                 {"wishes", json::parse(encode_wishes(request.wishes))},
+                 {"inventory",
+                  request.inventory ? json::parse(encode_inventory(*request.inventory)) : json()}});
 }
 
 ApplianceRequest decode_request(std::string_view text) {
     const json object = parse(text, "the caller");
     try {
         ApplianceRequest request{
-            .disk = object.at("disk").get<std::string>(),
             .format = object.at("format") == "raw" ? DiskFormat::raw : DiskFormat::qcow2,
             .depth = object.at("depth") == "mend" ? Depth::mend : Depth::look,
-            .accelerator = object.at("accelerator") == "kvm" ? Accelerator::kvm : Accelerator::tcg};
-        for (const json& nic : list_in(object, "nics")) {
-            request.nics.push_back(parse_nic(fmt::format("{}={}", nic.at("name").get<std::string>(),
-                                                         nic.at("mac").get<std::string>())));
+            .accelerator = object.at("accelerator") == "kvm" ? Accelerator::kvm : Accelerator::tcg,
+            .root = object.at("root"),
+            .wishes = parse_wishes(object.at("wishes").dump())};
+        if (const json& inventory = object.at("inventory"); !inventory.is_null()) {
+            request.inventory = parse_inventory(inventory.dump());
+        }
+        for (const json& path : list_in(object, "disks")) {
+            request.disks.emplace_back(path.get<std::string>());
+        }
+        for (const json& path : list_in(object, "keys")) {
+            request.keys.emplace_back(path.get<std::string>());
         }
         return request;
     } catch (const json::exception& error) {
@@ -181,9 +195,15 @@ std::string encode_report(const RepairReport& report) {
                          {"detail", fix.detail},
                          {"hint", fix.hint}});
     }
+    json commands = json::array();
+    for (const CommandRecord& command : report.commands) {
+        commands.push_back(
+            {{"fix", command.fix}, {"line", command.line}, {"output", command.output}});
+    }
     return dump({{"event", "report"},
                  {"system", report.system},
                  {"fixes", fixes},
+                 {"commands", commands},
                  {"plan", report.plan_text},
                  {"warnings", report.warnings},
                  {"files", report.files},

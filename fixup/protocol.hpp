@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "base/inventory.hpp"
 #include "fixup/accelerator.hpp"
 #include "fixup/repair.hpp"
 
@@ -21,11 +22,14 @@ enum class DiskFormat { raw, qcow2 };
 
 /// What the helper is asked to do.
 struct ApplianceRequest {
-    std::filesystem::path disk;
+    std::vector<std::filesystem::path> disks; ///< in the order of the server; all of one format
     DiskFormat format = DiskFormat::qcow2;
     Depth depth = Depth::look;
     Accelerator accelerator = Accelerator::tcg;
-    std::vector<NicBinding> nics;
+    std::string root; ///< the system to fix where there are several ("/dev/sda2"), or empty
+    std::vector<std::filesystem::path> keys; ///< files with a passphrase for LUKS each
+    Wishes wishes;
+    std::optional<Inventory> inventory; ///< of the server while it ran
     friend bool operator==(const ApplianceRequest&, const ApplianceRequest&) = default;
 };
 

@@ -112,6 +112,22 @@ void check_written(const Plan& plan, const std::vector<std::string>& changed, Ch
     }
 }
 
+/// Before the first change: an initramfs counts for itself, everything else is counted here.
+void check_room(const Facts& facts, const Plan& plan) {
+    constexpr std::uint64_t reserve = std::uint64_t{4} << 20;
+    std::uint64_t bytes = reserve;
+    for (const FixPlan& fix : plan.fixes) {
+        for (const FileEdit& edit : fix.edits) {
+            bytes += edit.kind == EditKind::write ? edit.after.size() : 0;
+        }
+    }
+    if (facts.root_free < bytes) {
+        throw Error(fmt::format("the copy's root file system has {} free, and the changes need {}",
+                                format_bytes(facts.root_free), format_bytes(bytes)),
+                    "make room on the server and clone again");
+    }
+}
+
 void check_no_module_lost(const Facts& before, const Facts& after) {
     for (const KernelFacts& old_kernel : before.kernels) {
         const auto found =
@@ -131,11 +147,11 @@ void check_no_module_lost(const Facts& before, const Facts& after) {
     }
 }
 
-RepairReport report_of(const Facts& facts, const Plan& plan, std::span<const NicBinding> nics) {
+RepairReport report_of(const Facts& facts, const Plan& plan, const Wishes& wishes) {
     RepairReport report{.system = fmt::format("{} {}, {}", facts.system.distro,
                                               facts.system.product, facts.system.arch),
                         .plan_text = plan_text(plan),
-                        .vm = vm_requirements(facts, nics)};
+                        .vm = vm_requirements(facts, wishes.nics)};
     for (const FixPlan& fix : plan.fixes) {
         report.fixes.push_back(
             {.id = fix.id, .outcome = fix.outcome, .detail = fix.detail, .hint = fix.hint});
@@ -146,11 +162,11 @@ RepairReport report_of(const Facts& facts, const Plan& plan, std::span<const Nic
     return report;
 }
 
-void check_result(const Facts& before, const Facts& after, std::span<const NicBinding> nics) {
+void check_result(const Facts& before, const Facts& after, const Wishes& wishes) {
     check_no_module_lost(before, after);
-    const Plan remaining = make_plan(after, nics);
+    const Plan remaining = make_plan(after, wishes);
     for (const FixPlan& fix : remaining.fixes) {
-        if (fix.outcome != Outcome::not_needed) {
+        if (!needs_nothing(fix.outcome)) {
             throw Error(fmt::format("the fix '{}' did not help: {}", fix.id, fix.detail),
                         fix.hint.empty() ? "nothing was changed; see with --plan what was tried"
                                          : fix.hint);
@@ -161,8 +177,8 @@ void check_result(const Facts& before, const Facts& after, std::span<const NicBi
 } // namespace
 
 bool RepairReport::is_clean() const {
-    return std::ranges::all_of(
-        fixes, [](const FixOutcome& fix) { return fix.outcome == Outcome::not_needed; });
+    return std::ranges::all_of(fixes,
+                               [](const FixOutcome& fix) { return needs_nothing(fix.outcome); });
 }
 
 const FixOutcome* RepairReport::obstacle() const {
@@ -170,21 +186,22 @@ const FixOutcome* RepairReport::obstacle() const {
     return found == fixes.end() ? nullptr : &*found;
 }
 
-RepairReport repair(Guest& guest, std::span<const NicBinding> nics, Depth depth,
-                    const NoteCallback& note) {
+RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteCallback& note,
+                    const std::optional<Inventory>& inventory) {
     note("looking at boot loader, initramfs and names");
-    const Facts facts = gather_facts(guest);
-    const Plan plan = make_plan(facts, nics);
-    RepairReport report = report_of(facts, plan, nics);
+    const Facts facts = gather_facts(guest, inventory);
+    const Plan plan = make_plan(facts, wishes);
+    RepairReport report = report_of(facts, plan, wishes);
     if (depth == Depth::look || report.is_clean() || report.obstacle() != nullptr) {
         return report;
     }
     ChangeWatch watch(guest, facts.system.mount_points);
-    apply_plan(guest, plan, note);
+    check_room(facts, plan);
+    report.commands = apply_plan(guest, plan, note);
     note("checking the result");
     report.files = watch.changed();
     check_written(plan, report.files, watch);
-    check_result(facts, gather_facts(guest), nics);
+    check_result(facts, gather_facts(guest, inventory), wishes);
     for (FixOutcome& fix : report.fixes) {
         fix.outcome = fix.outcome == Outcome::planned ? Outcome::applied : fix.outcome;
     }
