@@ -54,11 +54,10 @@ json vm_to_json(const fixup::VmRequirements& vm) {
     for (const fixup::VmNic& nic : vm.nics) {
         nics.push_back({{"name", nic.name}, {"mac", nic.mac}, {"model", nic.model}});
     }
-    return {{"firmware", vm.firmware},
-            {"machine", vm.machine},
-            {"disk_bus", vm.disk_bus},
-            {"nics", nics},
-            {"cpu", vm.cpu}};
+    return {{"firmware", vm.firmware}, {"machine", vm.machine},
+            {"disk_bus", vm.disk_bus}, {"nics", nics},
+            {"cpu", vm.cpu},           {"boot_disk", vm.boot_disk},
+            {"note", vm.note}};
 }
 
 std::string padded(std::string text, std::size_t width) {
@@ -109,6 +108,9 @@ void print_text(const fixup::FixupResult& result, fixup::Depth depth, Output& ou
     output.line(fmt::format("the virtual machine: firmware {}, machine {}, disk on {}, {}",
                             report.vm.firmware, report.vm.machine, report.vm.disk_bus,
                             report.vm.cpu));
+    if (!report.vm.note.empty()) {
+        output.line(report.vm.note);
+    }
     output.line("to look at it without keeping what it writes:");
     output.line(fmt::format("  {} -snapshot",
                             fixup::qemu_command(report.vm, fs::absolute(result.overlay).string())));

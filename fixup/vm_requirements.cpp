@@ -1,5 +1,6 @@
 #include "fixup/vm_requirements.hpp"
 
+#include "fixup/boot_choice.hpp"
 #include "fixup/guest_text.hpp"
 
 #include <fmt/format.h>
@@ -34,13 +35,18 @@ VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> n
         std::ranges::any_of(facts.boot.device_names, [](const std::string& line) {
             return line.find("/dev/sd") != std::string::npos;
         });
+    const BootChoice choice = boot_choice(facts);
+    const bool uefi = choice.loader == Loader::uefi;
     VmRequirements vm{
-        .firmware = "bios",
+        .firmware = uefi ? "uefi" : "bios",
         .machine = older_version(kernel.version, first_q35_kernel) ? "pc" : "q35",
         .disk_bus = insists_on_sda && has("virtio_scsi") ? "scsi" : "virtio",
         .cpu = facts.system.arch == "i386" || facts.system.arch == "i686"
                    ? "any x86 CPU"
-                   : "any x86-64 CPU; host-passthrough where the VM never moves to another host"};
+                   : "any x86-64 CPU; host-passthrough where the VM never moves to another host",
+        .boot_disk = choice.disk,
+        .note = uefi ? "Secure Boot off: the keys that the server's firmware knows are not cloned"
+                     : ""};
     for (const NicBinding& nic : nics) {
         vm.nics.push_back(
             {.name = nic.name, .mac = nic.mac, .model = has("virtio_net") ? "virtio" : "e1000"});
@@ -49,8 +55,19 @@ VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> n
 }
 
 std::string qemu_command(const VmRequirements& vm, const std::string& overlay) {
-    std::string command =
-        fmt::format("qemu-system-x86_64 -machine {},accel=kvm:tcg -cpu max -m 2048", vm.machine);
+    std::string command;
+    std::string firmware;
+    if (vm.firmware == "uefi") {
+        const std::string variables = overlay + ".vars.fd";
+        command =
+            fmt::format("cp -n /usr/share/OVMF/OVMF_VARS_4M.fd {} && ", shell_quoted(variables));
+        firmware = fmt::format(
+            " -drive if=pflash,format=raw,readonly=on,"
+            "file=/usr/share/OVMF/OVMF_CODE_4M.fd -drive {}",
+            shell_quoted(fmt::format("if=pflash,format=raw,file={}", option_value(variables))));
+    }
+    command += fmt::format("qemu-system-x86_64 -machine {},accel=kvm:tcg -cpu max -m 2048{}",
+                           vm.machine, firmware);
     const std::string drive =
         shell_quoted(fmt::format("file={},format=qcow2", option_value(overlay)));
     if (vm.disk_bus == "scsi") {
