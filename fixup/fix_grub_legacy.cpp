@@ -6,8 +6,9 @@
 
 // GRUB 0.97 is installed by a shell of its own, `grub`, which reads the file systems with its own
 // code and writes boot sectors: no mount and no chroot is needed, only names of disks. Those are
-// given to it by label, and /boot/grub/device.map stays out of it. It ends with status 0 whatever
-// went wrong; that it said "Done." is the sign, and the facts are gathered again afterwards.
+// given to it by label, and /boot/grub/device.map stays out of it. It reads past the kernel's cache
+// of files: hence the sync. It ends with status 0 whatever went wrong; that it said "Done." is the
+// sign, and the facts are gathered again afterwards.
 
 namespace coldspare::fixup {
 
@@ -48,7 +49,7 @@ FixPlan install(const PlanInput& input, const BootChoice& choice) {
     FixPlan plan{.outcome = Outcome::planned,
                  .detail = fmt::format("GRUB 0.97 installed, because {}", choice.wrong)};
     plan.commands.push_back(
-        {.line = fmt::format("said=$(printf '%s\\n' {} | {} --batch --no-floppy "
+        {.line = fmt::format("sync; said=$(printf '%s\\n' {} | {} --batch --no-floppy "
                              "--device-map=/dev/null 2>&1); echo \"$said\"; "
                              "case $said in *Done.*) sync ;; *) exit 1 ;; esac",
                              words, facts.boot.legacy_shell),

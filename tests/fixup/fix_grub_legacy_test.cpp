@@ -48,7 +48,7 @@ TEST_CASE("GRUB 0.97 is installed by the system's own shell, by label") {
     REQUIRE(plan.outcome == Outcome::planned);
     CHECK(plan.detail == "GRUB 0.97 installed, because the boot sector is empty");
     CHECK(plan.commands.at(0).line.starts_with(
-        "said=$(printf '%s\\n' 'device (hd0) /dev/disk/guestfs/memory' 'root (hd0,0)' "
+        "sync; said=$(printf '%s\\n' 'device (hd0) /dev/disk/guestfs/memory' 'root (hd0,0)' "
         "'setup (hd0)' quit | /usr/sbin/grub --batch --no-floppy --device-map=/dev/null"));
 }
 
