@@ -105,6 +105,9 @@ bool is_uefi(const Facts& facts) {
     if (!esp || esp->files.empty()) {
         return false;
     }
+    if (facts.inventory && !facts.inventory->firmware.empty()) {
+        return facts.inventory->firmware == "uefi";
+    }
     for (unsigned disk = 0; disk < facts.boot.disks.size(); ++disk) {
         if (kind_of(facts, disk) == BootSector::grub2 && has_bios_boot(facts, disk) &&
             can_install_grub2(facts)) {

@@ -199,10 +199,11 @@ bool older_version(std::string_view a, std::string_view b) {
     return a.size() - i < b.size() - j;
 }
 
-Facts gather_facts(Guest& guest) {
+Facts gather_facts(Guest& guest, const std::optional<Inventory>& inventory) {
     const GuestSystem system = guest.system();
     Facts facts{.system = system,
                 .files = read_files(guest, files_to_read()),
+                .inventory = inventory,
                 .rules_directory = guest.status("/etc/udev/rules.d").kind == FileKind::directory,
                 .rules = rules_files(guest),
                 .initramfs = initramfs_facts(guest),

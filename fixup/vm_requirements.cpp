@@ -54,11 +54,11 @@ VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> n
     return vm;
 }
 
-std::string qemu_command(const VmRequirements& vm, const std::string& overlay) {
+std::string qemu_command(const VmRequirements& vm, std::span<const std::string> disks) {
     std::string command;
     std::string firmware;
-    if (vm.firmware == "uefi") {
-        const std::string variables = overlay + ".vars.fd";
+    if (vm.firmware == "uefi" && !disks.empty()) {
+        const std::string variables = disks.front() + ".vars.fd";
         command =
             fmt::format("cp -n /usr/share/OVMF/OVMF_VARS_4M.fd {} && ", shell_quoted(variables));
         firmware = fmt::format(
@@ -68,16 +68,26 @@ std::string qemu_command(const VmRequirements& vm, const std::string& overlay) {
     }
     command += fmt::format("qemu-system-x86_64 -machine {},accel=kvm:tcg -cpu max -m 2048{}",
                            vm.machine, firmware);
-    const std::string drive =
-        shell_quoted(fmt::format("file={},format=qcow2", option_value(overlay)));
     if (vm.disk_bus == "scsi") {
-        command += fmt::format(" -device virtio-scsi-pci -drive {},if=none,id=disk0 "
-                               "-device scsi-hd,drive=disk0",
-                               drive);
-    } else {
-        command += fmt::format(" -drive {},if=virtio", drive);
+        command += " -device virtio-scsi-pci";
     }
     std::size_t number = 0;
+    for (const std::string& disk : disks) {
+        const std::string drive =
+            shell_quoted(fmt::format("file={},format=qcow2", option_value(disk)));
+        // The first disk is what a VM starts from unless it is told otherwise.
+        const std::string_view order =
+            vm.boot_disk != 0 && number == vm.boot_disk ? ",bootindex=0" : "";
+        if (vm.disk_bus == "scsi" || !order.empty()) {
+            command +=
+                fmt::format(" -drive {0},if=none,id=disk{1} -device {2},drive=disk{1}{3}", drive,
+                            number, vm.disk_bus == "scsi" ? "scsi-hd" : "virtio-blk-pci", order);
+        } else {
+            command += fmt::format(" -drive {},if=virtio", drive);
+        }
+        ++number;
+    }
+    number = 0;
     for (const VmNic& nic : vm.nics) {
         command +=
             fmt::format(" -netdev user,id=net{0},restrict=on -device {1},netdev=net{0},mac={2}",

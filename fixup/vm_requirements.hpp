@@ -26,15 +26,16 @@ struct VmRequirements {
         disk_bus; ///< "virtio", or "scsi" (virtio-scsi) where the system insists on /dev/sda
     std::vector<VmNic> nics;
     std::string cpu;        ///< a remark for a person
-    unsigned boot_disk = 0; ///< which of the disks must be the VM's first
+    unsigned boot_disk = 0; ///< which of the disks it starts from, from 0
     std::string note;       ///< what else a person must know of the VM, or empty
     friend bool operator==(const VmRequirements&, const VmRequirements&) = default;
 };
 
 [[nodiscard]] VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> nics);
 
-/// A qemu command line that boots `overlay` so, ready to be pasted into a shell. With UEFI it makes
-/// a file for the firmware's variables beside the overlay first, if there is none.
-[[nodiscard]] std::string qemu_command(const VmRequirements& vm, const std::string& overlay);
+/// A qemu command line that boots these disks so, ready to be pasted into a shell. With UEFI it
+/// makes a file for the firmware's variables beside the first of them, if there is none.
+[[nodiscard]] std::string qemu_command(const VmRequirements& vm,
+                                       std::span<const std::string> disks);
 
 } // namespace coldspare::fixup

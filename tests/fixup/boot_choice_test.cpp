@@ -40,6 +40,19 @@ TEST_CASE("a disk that starts both ways is started by BIOS") {
     CHECK(loader_of(guest) == Loader::uefi);
 }
 
+TEST_CASE("the server's inventory knows which firmware it was") {
+    MemoryGuest guest = with_esp();
+    coldspare::Inventory inventory;
+    inventory.firmware = "bios";
+    CHECK(boot_choice(gather_facts(guest, inventory)).loader == Loader::grub2);
+    guest.identity.volumes.push_back({.device = "/dev/disk/guestfs/memory2",
+                                      .disk = 0,
+                                      .partition = 2,
+                                      .partition_type = std::string(bios_boot_type)});
+    inventory.firmware = "uefi";
+    CHECK(boot_choice(gather_facts(guest, inventory)).loader == Loader::uefi);
+}
+
 TEST_CASE("an empty EFI system partition does not make it UEFI") {
     MemoryGuest guest = with_esp();
     guest.remove("/boot/efi/EFI/debian/grubx64.efi");

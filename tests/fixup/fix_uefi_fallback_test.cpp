@@ -173,7 +173,8 @@ TEST_CASE("a UEFI system is mended, and the report names what FAT cannot show") 
         CAPTURE(path);
         CHECK(std::ranges::count(report.files, path) == 1);
     }
-    CHECK(qemu_command(report.vm, "/srv/a.qcow2")
+    const std::vector<std::string> disks{"/srv/a.qcow2"};
+    CHECK(qemu_command(report.vm, disks)
               .starts_with("cp -n /usr/share/OVMF/OVMF_VARS_4M.fd '/srv/a.qcow2.vars.fd' && "
                            "qemu-system-x86_64 -machine q35,accel=kvm:tcg -cpu max -m 2048 -drive "
                            "if=pflash,format=raw,readonly=on,"
