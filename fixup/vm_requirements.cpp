@@ -58,7 +58,9 @@ std::string qemu_command(const VmRequirements& vm, std::span<const std::string> 
     std::string command;
     std::string firmware;
     if (vm.firmware == "uefi" && !disks.empty()) {
-        const std::string variables = disks.front() + ".vars.fd";
+        const std::string& disk = disks.front();
+        const std::string variables =
+            (disk.starts_with("/dev/") ? disk.substr(disk.rfind('/') + 1) : disk) + ".vars.fd";
         command =
             fmt::format("cp -n /usr/share/OVMF/OVMF_VARS_4M.fd {} && ", shell_quoted(variables));
         firmware = fmt::format(
@@ -73,8 +75,8 @@ std::string qemu_command(const VmRequirements& vm, std::span<const std::string> 
     }
     std::size_t number = 0;
     for (const std::string& disk : disks) {
-        const std::string drive =
-            shell_quoted(fmt::format("file={},format=qcow2", option_value(disk)));
+        const std::string drive = shell_quoted(fmt::format(
+            "file={},format={}", option_value(disk), disk.starts_with("/dev/") ? "raw" : "qcow2"));
         // The first disk is what a VM starts from unless it is told otherwise.
         const std::string_view order =
             vm.boot_disk != 0 && number == vm.boot_disk ? ",bootindex=0" : "";

@@ -34,7 +34,8 @@ struct VmRequirements {
 [[nodiscard]] VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> nics);
 
 /// A qemu command line that boots these disks so, ready to be pasted into a shell. With UEFI it
-/// makes a file for the firmware's variables beside the first of them, if there is none.
+/// makes a file for the firmware's variables beside the first of them, if there is none; for a
+/// device in the current directory.
 [[nodiscard]] std::string qemu_command(const VmRequirements& vm,
                                        std::span<const std::string> disks);
 
