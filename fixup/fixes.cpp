@@ -41,9 +41,14 @@ constexpr auto read_by_initiator = std::to_array<Patterns>(
      "/etc/iscsi/ifaces/*", "/var/lib/iscsi/ifaces/*", "/etc/fstab"});
 constexpr std::array<Patterns, 1> read_by_marker{"/etc/coldspare-standby.json"};
 constexpr std::array<Patterns, 1> read_by_initramfs{"/etc/initramfs-tools/modules"};
-constexpr std::array<Patterns, 1> read_by_grub_bios{"/boot/grub/device.map"};
+constexpr std::array<Patterns, 7> read_by_grub_bios{
+    "/boot/grub/device.map", "/boot/grub2/device.map", "/boot/grub/grub.cfg",
+    "/boot/grub2/grub.cfg",  "/etc/default/grub",      "/boot/loader/entries/*.conf",
+    "/etc/machine-id"};
+constexpr std::array<Patterns, 2> read_by_grub_legacy{"/boot/grub/menu.lst",
+                                                      "/boot/grub/grub.conf"};
 
-constexpr std::array<Fix, 6> table{{
+constexpr std::array<Fix, 8> table{{
     {"udev-persistent-net", "the network cards of the VM get the names that the system knows",
      read_by_udev_net, plan_udev_net},
     {"holds", "services wait for the runbook", read_by_holds, plan_holds},
@@ -52,6 +57,11 @@ constexpr std::array<Fix, 6> table{{
     {"initramfs-virtio", "the initramfs knows the VM's disk, and the new names", read_by_initramfs,
      plan_initramfs},
     {"grub-bios", "the disk starts GRUB 2 from a BIOS", read_by_grub_bios, plan_grub_bios},
+    {"grub-legacy", "the disk starts GRUB 0.97 from a BIOS", read_by_grub_legacy, plan_grub_legacy},
+    {"uefi-fallback",
+     "a firmware that remembers no boot entry finds the boot loader",
+     {},
+     plan_uefi_fallback},
     {"marker", "the copy says what was done to it", read_by_marker, plan_marker},
 }};
 

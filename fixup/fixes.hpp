@@ -35,5 +35,9 @@ struct Fix {
 [[nodiscard]] FixPlan plan_initramfs(const PlanInput& input);
 /// GRUB 2 in the boot sector of a BIOS machine.
 [[nodiscard]] FixPlan plan_grub_bios(const PlanInput& input);
+/// GRUB 0.97 there.
+[[nodiscard]] FixPlan plan_grub_legacy(const PlanInput& input);
+/// A boot loader where a UEFI firmware looks that remembers no boot entry.
+[[nodiscard]] FixPlan plan_uefi_fallback(const PlanInput& input);
 
 } // namespace coldspare::fixup

@@ -60,7 +60,7 @@ TEST_CASE("the facts of a Debian system are gathered without writing") {
     CHECK(facts.initramfs.update_initramfs);
     CHECK(facts.initramfs.mode == "dep");
     CHECK(facts.boot.grub_config);
-    CHECK(facts.boot.embedded_core == *facts.boot.core_image);
+    CHECK(facts.boot.disks.at(0).next == *facts.boot.core_image);
 }
 
 TEST_CASE("a conf.d file overrides initramfs.conf, and kernels come newest first") {
