@@ -219,6 +219,8 @@ Inventory read_inventory(const Members& all) {
             .firmware = all.text("firmware"),
             .secure_boot = all.flag("secure_boot"),
             .boot_disk = all.text("boot_disk"),
+            .root_uuid = all.text("root_uuid"),
+            .root_disks = all.texts("root_disks"),
             .nics = all.rows("nics", read_nic),
             .disks = all.rows("disks", read_disk),
             .file_systems = all.rows("file_systems", read_file_system),

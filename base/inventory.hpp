@@ -28,7 +28,7 @@ struct NicFacts {
     std::string mac; ///< at the moment
     NicKind kind = NicKind::other;
     std::string driver;                ///< "e1000e"
-    std::string bus_address;           ///< "0000:02:00.0"; "usb1/1-1/1-1:1.0", "virtio0"
+    std::string bus_address;           ///< "0000:02:00.0" on PCI, "1-1:1.0" on USB
     std::string master;                ///< the bond or bridge that it is a port of
     std::string lower;                 ///< vlan: the interface below
     unsigned vlan_id = 0;              ///< vlan: its number
@@ -88,6 +88,11 @@ struct Inventory {
     std::string firmware;            ///< "bios" or "uefi"
     std::optional<bool> secure_boot; ///< absent: not known, as with "bios"
     std::string boot_disk;           ///< "/dev/sda": the one that the firmware started from
+    /// Of the file system at "/" while this was made, and the disks that it lies on. If this is not
+    /// the root of the copy, a live system or another one has looked: then the hardware is right,
+    /// and what comes from files (fstab, services, initramfs_tool, ...) is of that other system.
+    std::string root_uuid;
+    std::vector<std::string> root_disks;
 
     std::vector<NicFacts> nics;
     std::vector<InventoryDisk> disks;

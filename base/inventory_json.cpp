@@ -69,6 +69,8 @@ std::string encoded(const Inventory& all) {
                 {"modules", all.modules},
                 {"firmware", all.firmware},
                 {"boot_disk", all.boot_disk},
+                {"root_uuid", all.root_uuid},
+                {"root_disks", all.root_disks},
                 {"nics", list_of(all.nics)},
                 {"disks", list_of(all.disks)},
                 {"file_systems", list_of(all.file_systems)},
@@ -139,15 +141,15 @@ void fit(NicFacts& nic) {
 void fit(Inventory& all) {
     for (std::string* text :
          {&all.created, &all.program, &all.hostname, &all.system, &all.architecture, &all.kernel,
-          &all.cmdline, &all.firmware, &all.boot_disk, &all.initramfs_tool, &all.glibc_version,
-          &all.systemd_version, &all.selinux, &all.selinux_configured}) {
+          &all.cmdline, &all.firmware, &all.boot_disk, &all.root_uuid, &all.initramfs_tool,
+          &all.glibc_version, &all.systemd_version, &all.selinux, &all.selinux_configured}) {
         fit(*text);
     }
     for (std::string* file : {&all.fstab, &all.crypttab, &all.mdstat, &all.multipath_bindings}) {
         fit_file(*file);
     }
-    for (std::vector<std::string>* texts :
-         {&all.modules, &all.services_enabled, &all.services_active, &all.tpm_bindings}) {
+    for (std::vector<std::string>* texts : {&all.modules, &all.root_disks, &all.services_enabled,
+                                            &all.services_active, &all.tpm_bindings}) {
         fit(*texts);
     }
     std::erase_if(all.nics, [](const NicFacts& nic) { return !is_interface_name(nic.name); });

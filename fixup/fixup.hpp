@@ -16,8 +16,8 @@ namespace coldspare::fixup {
 
 /// What to fix, and for which virtual machine.
 struct FixupRequest {
-    std::filesystem::path image;     ///< the clone, raw
-    std::filesystem::path overlay;   ///< empty: "IMAGE.fixup.qcow2"
+    std::filesystem::path image;   ///< the clone, raw
+    std::filesystem::path overlay; ///< empty: "IMAGE.fixup.qcow2"
     Wishes wishes;
     Depth depth = Depth::mend;       ///< Depth::look: say what would be done and write nothing
     std::string base_root;           ///< the clone's root digest as its manifest has it, or empty

@@ -149,7 +149,9 @@ std::string encode_request(const ApplianceRequest& request) {
                  {"accelerator", accelerator_word(request.accelerator)},
                  {"root", request.root},
                  {"keys", texts(request.keys)},
-                 {"wishes", json::parse(encode_wishes(request.wishes))}});
+                 {"wishes", json::parse(encode_wishes(request.wishes))},
+                 {"inventory",
+                  request.inventory ? json::parse(encode_inventory(*request.inventory)) : json()}});
 }
 
 ApplianceRequest decode_request(std::string_view text) {
@@ -161,6 +163,9 @@ ApplianceRequest decode_request(std::string_view text) {
             .accelerator = object.at("accelerator") == "kvm" ? Accelerator::kvm : Accelerator::tcg,
             .root = object.at("root"),
             .wishes = parse_wishes(object.at("wishes").dump())};
+        if (const json& inventory = object.at("inventory"); !inventory.is_null()) {
+            request.inventory = parse_inventory(inventory.dump());
+        }
         for (const json& path : list_in(object, "disks")) {
             request.disks.emplace_back(path.get<std::string>());
         }

@@ -170,9 +170,10 @@ const FixOutcome* RepairReport::obstacle() const {
     return found == fixes.end() ? nullptr : &*found;
 }
 
-RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteCallback& note) {
+RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteCallback& note,
+                    const std::optional<Inventory>& inventory) {
     note("looking at boot loader, initramfs and names");
-    const Facts facts = gather_facts(guest);
+    const Facts facts = gather_facts(guest, inventory);
     const Plan plan = make_plan(facts, wishes);
     RepairReport report = report_of(facts, plan, wishes);
     if (depth == Depth::look || report.is_clean() || report.obstacle() != nullptr) {
@@ -183,7 +184,7 @@ RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteC
     note("checking the result");
     report.files = watch.changed();
     check_written(plan, report.files, watch);
-    check_result(facts, gather_facts(guest), wishes);
+    check_result(facts, gather_facts(guest, inventory), wishes);
     for (FixOutcome& fix : report.fixes) {
         fix.outcome = fix.outcome == Outcome::planned ? Outcome::applied : fix.outcome;
     }

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "base/inventory.hpp"
 #include "fixup/apply.hpp"
 #include "fixup/vm_requirements.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,7 @@ struct RepairReport {
 /// changed are looked up by their change time, not guessed. A plan with an obstacle is not applied.
 /// Throws Error.
 [[nodiscard]] RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth,
-                                  const NoteCallback& note);
+                                  const NoteCallback& note,
+                                  const std::optional<Inventory>& inventory = std::nullopt);
 
 } // namespace coldspare::fixup

@@ -21,6 +21,8 @@ Inventory everything() {
             .firmware = "uefi",
             .secure_boot = false,
             .boot_disk = "/dev/sda",
+            .root_uuid = "4fd2",
+            .root_disks = {"/dev/sda", "/dev/sdb"},
             .nics = {{.name = "eth0",
                       .permanent_mac = "00:0d:61:44:90:12",
                       .mac = "00:0d:61:44:90:13",

@@ -31,13 +31,14 @@ TEST_CASE("a request arrives as it was sent") {
                                    .depth = Depth::mend,
                                    .accelerator = Accelerator::kvm,
                                    .root = "/dev/sda2",
-                                   .keys = {"/root/key"},
+                                   .keys = {"/srv/key"},
                                    .wishes = {.nics = {{"eth0", "52:54:00:12:34:56"}},
                                               .holds = {"cyrus-imapd"},
                                               .initiator_name = "iqn.2026-11.example:x",
                                               .initramfs = InitramfsWay::append,
                                               .agents = Agents::disable,
-                                              .skip = {"grub-bios"}}};
+                                              .skip = {"grub-bios"}},
+                                   .inventory = Inventory{.hostname = "mail1"}};
     CHECK(decode_request(encode_request(request)) == request);
 }
 
