@@ -81,6 +81,12 @@ void add_edits(const FileTree& files, const std::vector<Change>& changes, FixPla
         if (!taken(change.path)) {
             gone.push_back(change.path);
         }
+        if (change.path.find("/hwcfg-") != std::string::npos &&
+            change.after.find("MODULE") != std::string::npos) {
+            plan.warnings.push_back(fmt::format(
+                "{}: names the driver of the old card, which does no harm and no good in the VM",
+                change.new_path));
+        }
     }
     for (const std::string& path : gone) {
         plan.edits.push_back({.path = path,
@@ -163,6 +169,20 @@ void warn_of_slots(const FileTree& files, FixPlan& plan) {
     }
 }
 
+/// Addresses of which nobody says whose they were: what they stand for would be lost unseen.
+void warn_of_strangers(const FileTree& files, const MacMap& map, std::span<const NicBinding> nics,
+                       FixPlan& plan) {
+    for (const FileSite& place : sites_in(files)) {
+        if (place.site.name.empty() && !map.contains(place.site.mac) &&
+            std::ranges::find(nics, place.site.mac, &NicBinding::mac) == nics.end()) {
+            plan.warnings.push_back(fmt::format(
+                "{}:{}: finds a card by {}, and nothing says which of the VM's that is; left as it "
+                "is: an inventory of the server (coldspare inventory) would say it",
+                place.path, place.site.line, place.site.mac));
+        }
+    }
+}
+
 } // namespace
 
 FixPlan plan_network_config(const PlanInput& input) {
@@ -173,7 +193,9 @@ FixPlan plan_network_config(const PlanInput& input) {
     add_edits(input.files, changes_in(input.files, map, nics), plan);
     std::vector<std::string> paths;
     for (const FileEdit& edit : plan.edits) {
-        paths.push_back(edit.path);
+        if (edit.kind == EditKind::write) {
+            paths.push_back(edit.path);
+        }
     }
     plan.outcome = paths.empty() ? Outcome::not_needed : Outcome::planned;
     plan.detail = paths.empty()
@@ -181,6 +203,9 @@ FixPlan plan_network_config(const PlanInput& input) {
                       : fmt::format("new addresses in {}", fmt::join(paths, ", "));
     warn_of_cloud_init(input.files, plan);
     warn_of_slots(input.files, plan);
+    if (!input.facts.inventory) {
+        warn_of_strangers(input.facts.files, map, nics, plan);
+    }
     if (input.files.exists("/etc/sysconfig/hwconf")) {
         plan.warnings.emplace_back(
             "/etc/sysconfig/hwconf: kudzu would take the cards of the VM for new ones at the first "

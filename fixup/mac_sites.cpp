@@ -186,7 +186,7 @@ std::vector<MacSite> sites_in_interfaces(std::string_view text) {
     std::vector<MacSite> sites;
     each_live_line(text, [&](std::string_view line, std::size_t number) {
         const std::vector<Word> words = words_in(text, line);
-        const std::string_view verb = words.front().text;
+        const std::string_view verb = words.empty() ? "" : words.front().text;
         if (verb == "map" && words.size() >= 2) {
             add_sites(text, words[1].begin, words[1].begin + words[1].text.size(), number, sites);
         }

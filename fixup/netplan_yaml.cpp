@@ -148,7 +148,7 @@ void add_device(Document& document, std::string_view text, const Positions& posi
 
 std::vector<MacSite> sites_in_netplan(std::string_view text) {
     std::vector<MacSite> sites;
-    if (text.size() > largest_text) {
+    if (text.empty() || text.size() > largest_text) {
         return sites;
     }
     const Positions positions(text);

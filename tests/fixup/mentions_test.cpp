@@ -21,7 +21,7 @@ TEST_CASE("what mentions an old address is a warning, and what the plan edits is
     MemoryGuest guest = make_debian_guest();
     guest.put("/etc/licence.lic", "# FlexLM\nSERVER mail 001E67AABBCC 27000\n");
     guest.put("/etc/network/interfaces", "iface eth0 inet dhcp\n  hwaddress 00:1e:67:aa:bb:cc\n");
-    guest.put("/root/notes", "00:1e:67:aa:bb:cc\n");
+    guest.put("/srv/notes", "00:1e:67:aa:bb:cc\n");
     const Wishes wishes{.nics = {{"eth0", "52:54:00:12:34:56"}}};
     const Facts facts = gather_facts(guest);
     const std::vector<std::string> warnings =
