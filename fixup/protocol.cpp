@@ -109,6 +109,11 @@ RepairReport report_from_json(const json& object) {
                         .warnings = strings_in(object, "warnings"),
                         .files = strings_in(object, "files"),
                         .vm = vm_from_json(object.at("vm"))};
+    for (const json& command : list_in(object, "commands")) {
+        report.commands.push_back({.fix = word_in(command, "fix"),
+                                   .line = word_in(command, "line"),
+                                   .output = text_in(command, "output")});
+    }
     for (const json& fix : list_in(object, "fixes")) {
         report.fixes.push_back({.id = word_in(fix, "id"),
                                 .outcome = outcome_from_word(word_in(fix, "outcome")),
@@ -190,9 +195,15 @@ std::string encode_report(const RepairReport& report) {
                          {"detail", fix.detail},
                          {"hint", fix.hint}});
     }
+    json commands = json::array();
+    for (const CommandRecord& command : report.commands) {
+        commands.push_back(
+            {{"fix", command.fix}, {"line", command.line}, {"output", command.output}});
+    }
     return dump({{"event", "report"},
                  {"system", report.system},
                  {"fixes", fixes},
+                 {"commands", commands},
                  {"plan", report.plan_text},
                  {"warnings", report.warnings},
                  {"files", report.files},

@@ -31,7 +31,8 @@ struct RepairReport {
     std::vector<FixOutcome> fixes;
     std::string plan_text;
     std::vector<std::string> warnings;
-    std::vector<std::string> files; ///< every path whose content or metadata is another now
+    std::vector<CommandRecord> commands; ///< that were run inside the copy
+    std::vector<std::string> files;      ///< every path whose content or metadata is another now
     VmRequirements vm;
     friend bool operator==(const RepairReport&, const RepairReport&) = default;
 
