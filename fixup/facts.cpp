@@ -13,9 +13,6 @@ namespace coldspare::fixup {
 
 namespace {
 
-constexpr std::uint64_t largest_rules_file = std::uint64_t{1} << 20;
-constexpr std::size_t most_rules_lines = 20000;
-constexpr std::size_t most_rules_files = 500;
 constexpr std::uint64_t largest_text = std::uint64_t{1} << 20;
 constexpr std::uint64_t largest_module_list = std::uint64_t{16} << 20;
 constexpr std::size_t most_kernels = 20;
@@ -34,23 +31,6 @@ std::optional<std::string> text_of(Guest& guest, const std::string& path,
     return guest.read(path, limit);
 }
 
-std::vector<RulesFile> rules_files(Guest& guest) {
-    std::vector<RulesFile> files;
-    const std::string directory = "/etc/udev/rules.d";
-    for (const std::string& name : guest.names_in(directory)) {
-        if (!name.ends_with(".rules") || files.size() == most_rules_files) {
-            continue;
-        }
-        RulesFile file{.path = directory + "/" + name};
-        file.status = guest.status(file.path);
-        if (file.status.kind == FileKind::file && file.status.size <= largest_rules_file) {
-            file.content = guest.read(file.path, largest_rules_file);
-            file.readable = static_cast<std::size_t>(std::ranges::count(file.content, '\n')) <=
-                            most_rules_lines;
-        }
-        files.push_back(std::move(file));
-    }
-    return files;
 }
 
 KernelFacts kernel_facts(Guest& guest, const std::string& version, bool can_list) {
@@ -205,7 +185,6 @@ Facts gather_facts(Guest& guest, const std::optional<Inventory>& inventory) {
                 .files = read_files(guest, files_to_read()),
                 .inventory = inventory,
                 .rules_directory = guest.status("/etc/udev/rules.d").kind == FileKind::directory,
-                .rules = rules_files(guest),
                 .initramfs = initramfs_facts(guest),
                 .boot = gather_boot_facts(guest, system),
                 .boot_free = guest.free_bytes("/boot"),

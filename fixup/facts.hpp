@@ -14,14 +14,6 @@
 
 namespace coldspare::fixup {
 
-/// A file of /etc/udev/rules.d.
-struct RulesFile {
-    std::string path;
-    FileStatus status;
-    std::string content; ///< of an ordinary file that is not too large
-    bool readable = false;
-};
-
 /// A kernel with its initramfs.
 struct KernelFacts {
     std::string version;
@@ -48,9 +40,8 @@ struct Facts {
     FileTree files;                      ///< what the fixes asked for
     std::optional<Inventory> inventory;  ///< of the server while it ran, if it is known
     bool rules_directory = false;        ///< /etc/udev/rules.d
-    std::vector<RulesFile> rules;
-    std::vector<KernelFacts> kernels;  ///< newest first
-    std::vector<std::string> left_out; ///< versions in /boot without /lib/modules, beside others
+    std::vector<KernelFacts> kernels;    ///< newest first
+    std::vector<std::string> left_out;   ///< versions in /boot without /lib/modules, beside others
     InitramfsFacts initramfs;
     BootFacts boot;
     std::uint64_t boot_free = 0; ///< bytes

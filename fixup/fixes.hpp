@@ -25,6 +25,11 @@ struct Fix {
 
 /// Names of the VM's network cards in the rules of udev.
 [[nodiscard]] FixPlan plan_udev_net(const PlanInput& input);
+/// Addresses of the VM's cards in the network configuration of every family.
+[[nodiscard]] FixPlan plan_network_config(const PlanInput& input);
+/// Names that nothing else gives: a .link file, a rule, or both, as the copy's systemd needs it
+/// (fixup/pinning.hpp). After the two above, so that nothing is pinned twice.
+[[nodiscard]] FixPlan plan_name_pinning(const PlanInput& input);
 /// Services that do not start before the runbook says so.
 [[nodiscard]] FixPlan plan_holds(const PlanInput& input);
 /// An iSCSI name of its own, and no login at boot.

@@ -2,7 +2,9 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "fixup/cards.hpp"
 #include "fixup/guest_text.hpp"
+#include "fixup/mentions.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -210,8 +212,12 @@ RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteC
                     const std::optional<Inventory>& inventory) {
     note("looking at boot loader, initramfs and names");
     const Facts facts = gather_facts(guest, inventory);
+    check_cards(wishes.nics, inventory);
     const Plan plan = make_plan(facts, wishes);
     RepairReport report = report_of(facts, plan, wishes);
+    for (const std::string& warning : mention_warnings(guest, facts, wishes, plan)) {
+        report.warnings.push_back(fmt::format("network-config: {}", warning));
+    }
     if (depth == Depth::look || report.is_clean() || report.obstacle() != nullptr) {
         return report;
     }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 namespace coldspare::fixup {
@@ -177,7 +178,31 @@ CommandOutput rebuild_initrd(MemoryGuest& guest) {
     return {0, "update-initramfs: Generating\n"};
 }
 
+/// grep -rIlFi -e WORD... DIRECTORY...
+CommandOutput grep_files(const MemoryGuest& guest, const std::string& line) {
+    const auto lower = [](std::string text) {
+        std::ranges::transform(text, text.begin(),
+                               [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+        return text;
+    };
+    std::string listing;
+    for (const auto& [path, node] : guest.nodes) {
+        bool found = false;
+        for (std::size_t at = line.find(" -e "); at != std::string::npos;
+             at = line.find(" -e ", at + 1)) {
+            const std::string word = line.substr(at + 4, line.find(' ', at + 4) - at - 4);
+            found = found || lower(node.content).find(word) != std::string::npos;
+        }
+        const bool below = path.starts_with("/etc/") || path.starts_with("/var/lib/iscsi/");
+        listing += found && below && node.kind == FileKind::file ? path + "\n" : "";
+    }
+    return {0, listing};
+}
+
 CommandOutput debian_shell(MemoryGuest& guest, const std::string& line) {
+    if (line.starts_with("grep -rIlFi")) {
+        return grep_files(guest, line);
+    }
     if (line.starts_with("lsinitramfs")) {
         return list_initrd(guest, line);
     }
