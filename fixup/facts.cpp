@@ -31,8 +31,6 @@ std::optional<std::string> text_of(Guest& guest, const std::string& path,
     return guest.read(path, limit);
 }
 
-}
-
 KernelFacts kernel_facts(Guest& guest, const std::string& version, bool can_list) {
     KernelFacts kernel{.version = version};
     const std::string modules = "/lib/modules/" + version;
