@@ -79,16 +79,6 @@ FixPlan plan_grub_bios(const PlanInput& input) {
                                                      input.facts.disk_names.front()),
                                  .why = std::string(wrong)});
     }
-    if (!boot.lost_devices.empty() && plan.outcome != Outcome::cannot) {
-        plan = cannot(fmt::format("{} names a disk as no disk of the VM is called",
-                                  boot.lost_devices.front()),
-                      "put UUID=... in its place on the server (blkid shows it), run update-grub "
-                      "there and clone again");
-    }
-    for (const std::string& line : boot.device_names) {
-        plan.warnings.push_back(
-            fmt::format("{} (the VM may call this disk otherwise; UUID= is safe)", line));
-    }
     return plan;
 }
 

@@ -25,6 +25,14 @@ struct Fix {
 
 /// Names of the VM's network cards in the rules of udev.
 [[nodiscard]] FixPlan plan_udev_net(const PlanInput& input);
+/// Device nodes and MAC addresses among the kernel's arguments, in the files of all boot loaders.
+[[nodiscard]] FixPlan plan_kernel_arguments(const PlanInput& input);
+/// Names of the server's disks in fstab, crypttab and what else is read when the system starts.
+[[nodiscard]] FixPlan plan_storage_names(const PlanInput& input);
+/// LVM, multipath and arrays on the VM's disks.
+[[nodiscard]] FixPlan plan_storage_stack(const PlanInput& input);
+/// Services that look for the server's hardware.
+[[nodiscard]] FixPlan plan_hardware_agents(const PlanInput& input);
 /// virtio drivers in the initramfs, and a fresh copy of the names.
 [[nodiscard]] FixPlan plan_initramfs(const PlanInput& input);
 /// GRUB 2 in the boot sector of a BIOS machine.
