@@ -3,10 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace coldspare::fixup {
 
 namespace {
+
+/// Where links that start services are: targets of systemd, and runlevels below each of the roots
+/// of System V.
+constexpr std::array<std::string_view, 10> targets{"multi-user", "graphical", "default", "basic",
+                                                   "sysinit",    "sockets",   "timers",  "local-fs",
+                                                   "remote-fs",  "bluetooth"};
+constexpr std::array<std::string_view, 6> runlevels{"boot", "rcS", "rc2", "rc3", "rc4", "rc5"};
 
 constexpr std::string_view unit_directory = "/etc/systemd/system/";
 
@@ -57,19 +65,18 @@ std::vector<std::string> starting_links(const FileTree& files, std::string_view 
     if (is_masked(files, service) && is_systemd(files)) {
         return links;
     }
-    const std::string unit = fmt::format("{}.service", service);
-    const std::string_view root = sysv_root(files);
-    for (const std::string_view pattern : service_patterns) {
-        const std::string_view directory = directory_of(pattern);
-        const bool wants = pattern.ends_with(".wants/*");
-        const bool sysv =
-            pattern.ends_with("/S*") && (directory.substr(0, directory.rfind('/') + 1) == root);
-        if (!wants && !sysv) {
-            continue;
+    for (const std::string_view target : targets) {
+        const std::string path =
+            fmt::format("{}{}.target.wants/{}.service", unit_directory, target, service);
+        if (files.exists(path)) {
+            links.push_back(path);
         }
-        for (const std::string& path : files.in(directory)) {
-            if (wants ? name_of(path) == unit : sysv_service(name_of(path)) == service) {
-                links.push_back(path);
+    }
+    const std::string_view root = sysv_root(files);
+    for (const std::string_view runlevel : runlevels) {
+        for (std::string& path : files.in(fmt::format("{}{}.d", root, runlevel))) {
+            if (sysv_service(name_of(path)) == service) {
+                links.push_back(std::move(path));
             }
         }
     }

@@ -11,34 +11,16 @@
 /// kept from it.
 namespace coldspare::fixup {
 
-/// What the functions below look at, in the language of read_files().
-inline constexpr std::array<std::string_view, 26> service_patterns{
-    "/sbin/init",
-    "/etc/systemd/system/*.service",
-    "/etc/systemd/system/multi-user.target.wants/*",
-    "/etc/systemd/system/graphical.target.wants/*",
-    "/etc/systemd/system/basic.target.wants/*",
-    "/etc/systemd/system/sysinit.target.wants/*",
-    "/etc/systemd/system/sockets.target.wants/*",
-    "/etc/systemd/system/bluetooth.target.wants/*",
-    "/etc/rcS.d/S*",
-    "/etc/rc2.d/S*",
-    "/etc/rc3.d/S*",
-    "/etc/rc4.d/S*",
-    "/etc/rc5.d/S*",
-    "/etc/rc.d/rc2.d/S*",
-    "/etc/rc.d/rc3.d/S*",
-    "/etc/rc.d/rc4.d/S*",
-    "/etc/rc.d/rc5.d/S*",
-    "/etc/init.d/boot.d/S*",
-    "/etc/init.d/rc2.d/S*",
-    "/etc/init.d/rc3.d/S*",
-    "/etc/init.d/rc4.d/S*",
-    "/etc/init.d/rc5.d/S*",
-    "/etc/systemd/system/default.target.wants/*",
-    "/etc/systemd/system/local-fs.target.wants/*",
-    "/etc/systemd/system/remote-fs.target.wants/*",
-    "/etc/systemd/system/timers.target.wants/*",
+/// What the functions below look at, in the language of read_files(). Directories by pattern: those
+/// that are links to others are not read twice.
+inline constexpr std::array<std::string_view, 7> service_patterns{
+    "?/sbin/init",
+    "?/etc/systemd/system/*.service",
+    "?/etc/systemd/system/*.wants/*",
+    "?/etc/rc*.d/S*",
+    "?/etc/rc.d/rc*.d/S*",
+    "?/etc/init.d/rc*.d/S*",
+    "?/etc/init.d/boot.d/S*",
 };
 
 /// The links that start a service: "/etc/systemd/system/multi-user.target.wants/smartd.service",

@@ -100,6 +100,11 @@ std::set<std::string> opened_by(std::string_view crypttab) {
     return devices;
 }
 
+/// A line without which the start goes on. Volumes on the network are the runbook's.
+bool can_start_without(std::string_view options) {
+    return has_option(options, "nofail") || has_option(options, "_netdev");
+}
+
 /// What cannot be named anew: is that a reason to stop?
 void judge_lost(const DeviceNames& names, const DiskName& parsed, const TableLine& line,
                 TableRewrite& rewrite) {
@@ -107,7 +112,7 @@ void judge_lost(const DeviceNames& names, const DiskName& parsed, const TableLin
     const std::string_view name = line.fields[0].text;
     const std::string_view options = line.fields.size() > 3 ? line.fields[3].text : "";
     const bool is_swap = line.fields[2].text == "swap";
-    if (!is_used_at_boot(line) || has_option(options, "nofail")) {
+    if (!is_used_at_boot(line) || can_start_without(options)) {
         return;
     }
     if (names.is_beyond(parsed) && !is_of_the_system(line.fields[1].text)) {
@@ -150,7 +155,7 @@ TableRewrite rewrite_fstab(std::string_view fstab, std::string_view crypttab,
         const std::optional<DiskName> parsed = names.parse(device.text);
         const std::string_view options = line.fields.size() > 3 ? line.fields[3].text : "";
         if (!parsed) {
-            if (is_used_at_boot(line) && !has_option(options, "nofail") &&
+            if (is_used_at_boot(line) && !can_start_without(options) &&
                 is_absent(system, device.text, opened)) {
                 say(rewrite.warnings, "/etc/fstab", line.number, device.text, not_cloned);
             }
