@@ -39,6 +39,12 @@ void look_at_lvm_conf(const PlanInput& input, Work& work) {
                                        .why = "the filter of LVM hid the VM's disks",
                                        .reach = Reach::initramfs});
             work.done.emplace_back("LVM's filter lets the VM's disks through");
+        } else if (hides_vm_disks(*text)) {
+            work.plan.outcome = Outcome::cannot;
+            work.plan.detail = fmt::format("{}: its filter hides the VM's disks, and is not "
+                                           "understood",
+                                           path);
+            work.plan.hint = "let the filter accept /dev/vd.* on the server, and clone again";
         }
     }
 }
@@ -200,7 +206,9 @@ FixPlan plan_storage_stack(const PlanInput& input) {
     look_at_caches(input, work);
     look_at_multipath(input, work);
     look_at_arrays(input, work);
-    if (work.plan.edits.empty()) {
+    if (work.plan.outcome == Outcome::cannot) {
+        work.plan.edits.clear();
+    } else if (work.plan.edits.empty()) {
         work.plan.detail = "LVM, multipath and arrays take the VM's disks as they are";
     } else {
         work.plan.outcome = Outcome::planned;

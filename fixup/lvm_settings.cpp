@@ -164,6 +164,19 @@ const GuestVolume* physical_volume(const std::vector<GuestVolume>& volumes, std:
     return found == volumes.end() ? nullptr : &*found;
 }
 
+/// A filter by what is on a disk (lvm-pv-uuid) hides none of them, whatever they are called.
+bool hides(const LvmFilter& filter) {
+    constexpr std::array<std::string_view, 4> disks{"/dev/vda", "/dev/vda2", "/dev/sda",
+                                                    "/dev/sda2"};
+    const bool by_content = std::ranges::any_of(filter.patterns, [](const std::string& pattern) {
+        return pattern.starts_with('a') && (pattern.find("lvm-pv-uuid") != pattern.npos ||
+                                            pattern.find("by-partuuid") != pattern.npos);
+    });
+    return !by_content && !std::ranges::all_of(disks, [&filter](std::string_view disk) {
+        return lets_through(filter, disk);
+    });
+}
+
 std::string vm_name(const GuestVolume& volume) {
     return volume.disk && volume.partition && *volume.disk < 26
                ? fmt::format("/dev/vd{}{}", static_cast<char>('a' + *volume.disk),
@@ -209,24 +222,21 @@ bool lets_through(const LvmFilter& filter, std::string_view device) {
     return true;
 }
 
+bool hides_vm_disks(std::string_view text) {
+    const std::vector<LvmFilter> filters = lvm_filters(text);
+    return std::ranges::any_of(filters, hides);
+}
+
 std::string with_vm_disks(std::string_view text) {
     std::vector<Replacement> replacements;
     for (const LvmFilter& filter : lvm_filters(text)) {
-        const bool by_content =
-            std::ranges::any_of(filter.patterns, [](const std::string& pattern) {
-                return pattern.starts_with('a') && (pattern.find("lvm-pv-uuid") != pattern.npos ||
-                                                    pattern.find("by-partuuid") != pattern.npos);
-            });
-        constexpr std::array<std::string_view, 4> disks{"/dev/vda", "/dev/vda2", "/dev/sda",
-                                                        "/dev/sda2"};
-        if (!by_content && !std::ranges::all_of(disks, [&filter](std::string_view disk) {
-                return lets_through(filter, disk);
-            })) {
+        if (hides(filter)) {
             const std::size_t first = text.find_first_not_of(" \t\r\n", filter.first);
             replacements.push_back({std::min(first, text.size()), 0, std::string(vm_pattern)});
         }
     }
-    return replaced(text, std::move(replacements));
+    std::string after = replaced(text, std::move(replacements));
+    return hides_vm_disks(after) ? std::string(text) : after;
 }
 
 DevicesRewrite rewrite_devices_file(std::string_view text,

@@ -26,8 +26,12 @@ struct LvmFilter {
 /// it does. A pattern that is not understood counts against the device.
 [[nodiscard]] bool lets_through(const LvmFilter& filter, std::string_view device);
 
+/// Whether a filter of lvm.conf keeps LVM from the VM's disks (/dev/vd, /dev/sd).
+[[nodiscard]] bool hides_vm_disks(std::string_view text);
+
 /// lvm.conf with the VM's disks (/dev/vd, /dev/sd) let through by every filter that does not, as
-/// its first pattern. All that it let through before, it still does.
+/// its first pattern. All that it let through before, it still does. The text itself where that
+/// does not help, because it is no text that LVM would take.
 [[nodiscard]] std::string with_vm_disks(std::string_view text);
 
 /// What becomes of /etc/lvm/devices/system.devices.
