@@ -36,17 +36,6 @@ std::optional<std::string> text_of(Guest& guest, const std::string& path,
     return guest.read(path, limit);
 }
 
-std::vector<std::string_view> words_of(std::string_view line) {
-    constexpr std::string_view blanks = " \t\r";
-    std::vector<std::string_view> words;
-    for (std::size_t at = line.find_first_not_of(blanks); at < line.size();) {
-        const std::size_t end = std::min(line.find_first_of(blanks, at), line.size());
-        words.push_back(line.substr(at, end - at));
-        at = line.find_first_not_of(blanks, end);
-    }
-    return words;
-}
-
 /// The path that is there, or nothing.
 std::string first_of(Guest& guest, std::initializer_list<const char*> paths) {
     for (const char* path : paths) {
@@ -139,20 +128,6 @@ DiskBoot disk_boot(Guest& guest, unsigned number, const BootFacts& facts) {
     return disk;
 }
 
-void find_device_names(Guest& guest, BootFacts& facts) {
-    constexpr std::array<std::string_view, 3> texts{"/boot/grub/grub.cfg", "/etc/default/grub",
-                                                    "/etc/fstab"};
-    for (const std::string_view path : texts) {
-        const std::string text = text_of(guest, std::string(path)).value_or("");
-        for (std::string& line : device_name_lines(path, text)) {
-            facts.device_names.push_back(std::move(line));
-        }
-        for (std::string& line : lost_device_lines(path, text)) {
-            facts.lost_devices.push_back(std::move(line));
-        }
-    }
-}
-
 } // namespace
 
 BootFacts gather_boot_facts(Guest& guest, const GuestSystem& system) {
@@ -163,7 +138,6 @@ BootFacts gather_boot_facts(Guest& guest, const GuestSystem& system) {
     for (unsigned disk = 0; disk < guest.disk_count(); ++disk) {
         facts.disks.push_back(disk_boot(guest, disk, facts));
     }
-    find_device_names(guest, facts);
     return facts;
 }
 
@@ -173,69 +147,6 @@ std::string lower_case(std::string_view text) {
         return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     });
     return lower;
-}
-
-std::vector<std::string> device_name_lines(std::string_view path, std::string_view text) {
-    constexpr std::array<std::string_view, 6> nodes{"/dev/sd",  "/dev/hd",    "/dev/nvme",
-                                                    "/dev/xvd", "/dev/cciss", "/dev/disk/by-path"};
-    constexpr std::array<std::string_view, 2> arguments{"root=", "resume="};
-    constexpr std::size_t most_lines = 20;
-    std::vector<std::string> lines;
-    std::size_t number = 0;
-    for (const std::string_view line : split_lines(text)) {
-        ++number;
-        const std::string_view bare = trim(line);
-        if (bare.starts_with('#') || lines.size() == most_lines) {
-            continue;
-        }
-        const bool named = std::ranges::any_of(nodes, [&](std::string_view node) {
-            return bare.starts_with(node) ||
-                   std::ranges::any_of(arguments, [&](std::string_view argument) {
-                       return bare.find(fmt::format("{}{}", argument, node)) !=
-                              std::string_view::npos;
-                   });
-        });
-        if (named) {
-            lines.push_back(fmt::format("{}:{}: {}", path, number, printable(bare.substr(0, 200))));
-        }
-    }
-    return lines;
-}
-
-std::vector<std::string> lost_device_lines(std::string_view path, std::string_view text) {
-    constexpr std::array<std::string_view, 4> nodes{"/dev/nvme", "/dev/hd", "/dev/cciss",
-                                                    "/dev/disk/by-path"};
-    const auto is_lost = [&nodes](std::string_view device) {
-        return std::ranges::any_of(
-            nodes, [device](std::string_view node) { return device.starts_with(node); });
-    };
-    std::vector<std::string> lines;
-    std::size_t number = 0;
-    for (const std::string_view line : split_lines(text)) {
-        ++number;
-        const std::vector<std::string_view> fields = words_of(line);
-        bool lost = false;
-        bool last = false;
-        if (path == "/etc/fstab") {
-            lost = fields.size() >= 4 && is_lost(fields[0]) && fields[1].starts_with('/') &&
-                   fields[3].find("noauto") == std::string_view::npos &&
-                   fields[3].find("nofail") == std::string_view::npos;
-        } else if (path == "/boot/grub/grub.cfg" && !fields.empty() &&
-                   fields[0].starts_with("linux")) {
-            last = true;
-            lost = std::ranges::any_of(fields, [&is_lost](std::string_view field) {
-                return field.starts_with("root=") && is_lost(field.substr(5));
-            });
-        }
-        if (lost) {
-            lines.push_back(
-                fmt::format("{}:{}: {}", path, number, printable(trim(line).substr(0, 200))));
-        }
-        if (last) {
-            break;
-        }
-    }
-    return lines;
 }
 
 } // namespace coldspare::fixup

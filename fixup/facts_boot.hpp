@@ -62,10 +62,6 @@ struct BootFacts {
     bool lilo = false;                         ///< /etc/lilo.conf
     std::optional<EspFacts> esp;
     LoaderFile environment; ///< grubenv, or an empty path
-    /// Lines of grub.cfg, /etc/default/grub and fstab that name a disk by its device node.
-    std::vector<std::string> device_names;
-    /// Those of them that the system starts with, and that no disk of the VM can be called.
-    std::vector<std::string> lost_devices;
 };
 
 /// Collects them; reads only.
@@ -73,16 +69,5 @@ struct BootFacts {
 
 /// `text` with a to z for A to Z.
 [[nodiscard]] std::string lower_case(std::string_view text);
-
-/// Lines of `text` with root=, resume= or a first field that is a device node (/dev/sd, hd,
-/// nvme...).
-[[nodiscard]] std::vector<std::string> device_name_lines(std::string_view path,
-                                                         std::string_view text);
-/// Lines without which the system does not come up and that name a disk as no virtio or SCSI disk
-/// is ever called (/dev/nvme, hd, cciss, by-path): of fstab each file system that is mounted at
-/// boot, of grub.cfg the first linux line, which is the default. Entries further down may be of
-/// another system that os-prober saw.
-[[nodiscard]] std::vector<std::string> lost_device_lines(std::string_view path,
-                                                         std::string_view text);
 
 } // namespace coldspare::fixup

@@ -81,6 +81,11 @@ const std::string* FileTree::text(std::string_view path) const {
     return file != nullptr && file->readable ? &file->content : nullptr;
 }
 
+std::string_view FileTree::text_or_empty(std::string_view path) const {
+    const std::string* content = text(path);
+    return content == nullptr ? std::string_view() : *content;
+}
+
 std::vector<std::string> FileTree::in(std::string_view directory, std::string_view suffix) const {
     std::vector<std::string> paths;
     const std::string start = std::string(directory) + "/";

@@ -31,6 +31,8 @@ public:
     [[nodiscard]] bool exists(std::string_view path) const { return find(path) != nullptr; }
     /// The text of an ordinary file that was read, or nothing.
     [[nodiscard]] const std::string* text(std::string_view path) const;
+    /// The same, or an empty text.
+    [[nodiscard]] std::string_view text_or_empty(std::string_view path) const;
     /// The paths in a directory (not below its subdirectories) whose name ends in `suffix`, sorted.
     [[nodiscard]] std::vector<std::string> in(std::string_view directory,
                                               std::string_view suffix = {}) const;

@@ -94,19 +94,8 @@ FixPlan plan_for(const PlanInput& input, const BootChoice& choice) {
 } // namespace
 
 FixPlan plan_grub_bios(const PlanInput& input) {
-    const BootFacts& boot = input.facts.boot;
     const BootChoice choice = boot_choice(input.facts);
     FixPlan plan = plan_for(input, choice);
-    if (!boot.lost_devices.empty() && plan.outcome != Outcome::cannot) {
-        plan = cannot(fmt::format("{} names a disk as no disk of the VM is called",
-                                  boot.lost_devices.front()),
-                      "put UUID=... in its place on the server (blkid shows it), run update-grub "
-                      "there and clone again");
-    }
-    for (const std::string& line : boot.device_names) {
-        plan.warnings.push_back(
-            fmt::format("{} (the VM may call this disk otherwise; UUID= is safe)", line));
-    }
     if (choice.loader == Loader::grub2) {
         for (std::string& warning : boot_warnings(input)) {
             plan.warnings.push_back(std::move(warning));

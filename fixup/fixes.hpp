@@ -30,6 +30,14 @@ struct Fix {
 /// Names that nothing else gives: a .link file, a rule, or both, as the copy's systemd needs it
 /// (fixup/pinning.hpp). After the two above, so that nothing is pinned twice.
 [[nodiscard]] FixPlan plan_name_pinning(const PlanInput& input);
+/// Device nodes and MAC addresses among the kernel's arguments, in the files of all boot loaders.
+[[nodiscard]] FixPlan plan_kernel_arguments(const PlanInput& input);
+/// Names of the server's disks in fstab, crypttab and what else is read when the system starts.
+[[nodiscard]] FixPlan plan_storage_names(const PlanInput& input);
+/// LVM, multipath and arrays on the VM's disks.
+[[nodiscard]] FixPlan plan_storage_stack(const PlanInput& input);
+/// Services that look for the server's hardware.
+[[nodiscard]] FixPlan plan_hardware_agents(const PlanInput& input);
 /// Services that do not start before the runbook says so.
 [[nodiscard]] FixPlan plan_holds(const PlanInput& input);
 /// An iSCSI name of its own, and no login at boot.

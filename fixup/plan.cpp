@@ -73,6 +73,17 @@ Plan make_plan(const Facts& facts, const Wishes& wishes) {
     return plan;
 }
 
+FileTree files_after(FileTree files, const Plan& plan) {
+    for (const FixPlan& fix : plan.fixes) {
+        for (const FileEdit& edit : fix.edits) {
+            if (edit.lifetime == Lifetime::lasting) {
+                files.apply(edit);
+            }
+        }
+    }
+    return files;
+}
+
 std::string plan_text(const Plan& plan) {
     std::string text;
     for (const FixPlan& fix : plan.fixes) {

@@ -91,6 +91,9 @@ struct PlanInput {
 /// that the plan was applied to give an empty one.
 [[nodiscard]] Plan make_plan(const Facts& facts, const Wishes& wishes);
 
+/// The files as the plan leaves them.
+[[nodiscard]] FileTree files_after(FileTree files, const Plan& plan);
+
 /// The plan for a person: per fix its reason, diffs and commands.
 [[nodiscard]] std::string plan_text(const Plan& plan);
 

@@ -170,10 +170,12 @@ std::set<std::string> touched_by(Guest& guest, const Plan& plan) {
 }
 
 RepairReport report_of(const Facts& facts, const Plan& plan, const Wishes& wishes) {
+    Facts mended = facts;
+    mended.files = files_after(std::move(mended.files), plan);
     RepairReport report{.system = fmt::format("{} {}, {}", facts.system.distro,
                                               facts.system.product, facts.system.arch),
                         .plan_text = plan_text(plan),
-                        .vm = vm_requirements(facts, wishes.nics)};
+                        .vm = vm_requirements(mended, wishes.nics)};
     for (const FixPlan& fix : plan.fixes) {
         report.fixes.push_back(
             {.id = fix.id, .outcome = fix.outcome, .detail = fix.detail, .hint = fix.hint});

@@ -2,6 +2,7 @@
 
 #include "fixup/boot_choice.hpp"
 #include "fixup/guest_text.hpp"
+#include "fixup/old_names.hpp"
 
 #include <fmt/format.h>
 
@@ -31,16 +32,13 @@ VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> n
     const auto has = [&kernel](const char* module) {
         return kernel.builtin.contains(module) || kernel.loadable.contains(module);
     };
-    const bool insists_on_sda =
-        std::ranges::any_of(facts.boot.device_names, [](const std::string& line) {
-            return line.find("/dev/sd") != std::string::npos;
-        });
     const BootChoice choice = boot_choice(facts);
     const bool uefi = choice.loader == Loader::uefi;
     VmRequirements vm{
         .firmware = uefi ? "uefi" : "bios",
         .machine = older_version(kernel.version, first_q35_kernel) ? "pc" : "q35",
-        .disk_bus = insists_on_sda && has("virtio_scsi") ? "scsi" : "virtio",
+        .disk_bus =
+            insists_on_sd(facts.system, facts.files) && has("virtio_scsi") ? "scsi" : "virtio",
         .cpu = facts.system.arch == "i386" || facts.system.arch == "i686"
                    ? "any x86 CPU"
                    : "any x86-64 CPU; host-passthrough where the VM never moves to another host",

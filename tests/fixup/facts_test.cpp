@@ -34,18 +34,6 @@ TEST_CASE("kernel versions are ordered by number") {
     CHECK(older_version("", "1"));
 }
 
-TEST_CASE("disks named by device nodes are found where they matter") {
-    const auto lines =
-        device_name_lines("/etc/fstab", "# /dev/sda1 / ext4\n/dev/sda1 / ext4\n"
-                                        "UUID=1 /home ext4\n\t/dev/hda2 none swap\n");
-    REQUIRE(lines.size() == 2);
-    CHECK(lines[0] == "/etc/fstab:2: /dev/sda1 / ext4");
-    CHECK(lines[1] == "/etc/fstab:4: /dev/hda2 none swap");
-    CHECK(device_name_lines("g", "linux /vmlinuz root=/dev/sda1 ro\n").size() == 1);
-    CHECK(device_name_lines("g", "linux /vmlinuz root=UUID=1 resume=/dev/sda2\n").size() == 1);
-    CHECK(device_name_lines("g", "linux /vmlinuz root=/dev/mapper/vg-root\n").empty());
-}
-
 TEST_CASE("the facts of a Debian system are gathered without writing") {
     MemoryGuest guest = make_debian_guest();
     const auto before = guest.nodes;
@@ -102,22 +90,4 @@ TEST_CASE("a kernel without modules is left out, unless there is no other") {
     bare.put("/boot/vmlinuz-2.6.18-mine", "");
     CHECK(gather_facts(bare).kernels.size() == 1);
     CHECK(gather_facts(bare).left_out.empty());
-}
-
-TEST_CASE("what the system starts with and no VM has is told from what it can do without") {
-    const auto lost_in = [](const char* path, const char* text) {
-        return lost_device_lines(path, text).size();
-    };
-    const char* fstab = "/etc/fstab";
-    CHECK(lost_device_lines(fstab, "# x\n/dev/nvme0n1p2 / ext4 defaults 0 1\n") ==
-          std::vector<std::string>{"/etc/fstab:2: /dev/nvme0n1p2 / ext4 defaults 0 1"});
-    CHECK(lost_in(fstab, "/dev/disk/by-path/pci-0-ata-1-part1 /boot ext4 defaults 0 2\n") == 1);
-    CHECK(lost_in(fstab, "/dev/hdc /media/cdrom auto ro,noauto 0 0\n") == 0);
-    CHECK(lost_in(fstab, "/dev/hda5 none swap sw 0 0\n/dev/cciss/c0d0p9 /x ext4 nofail 0 0\n") ==
-          0);
-    CHECK(lost_in(fstab, "/dev/sda1 / ext4 defaults 0 1\n#/dev/hda1 / ext3 defaults 0 1\n") == 0);
-    const char* grub = "/boot/grub/grub.cfg";
-    CHECK(lost_in(grub, "\tlinux\t/vmlinuz root=/dev/cciss/c0d0p1 ro\n") == 1);
-    CHECK(lost_in(grub, "linux /v root=UUID=1\nlinux /w root=/dev/nvme0n1p5\n") == 0);
-    CHECK(lost_in("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"root=/dev/hda1\"\n") == 0);
 }

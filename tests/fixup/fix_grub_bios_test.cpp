@@ -114,25 +114,6 @@ TEST_CASE("other boot loaders are named, and nothing is tried") {
     CHECK_FALSE(plan.hint.empty());
 }
 
-TEST_CASE("a root that no disk of the VM can be called is an obstacle") {
-    Facts facts = debian();
-    facts.boot.lost_devices = {"/etc/fstab:1: /dev/nvme0n1p2 / ext4 defaults 0 1"};
-    const FixPlan plan = plan_for(facts);
-    CHECK(plan.outcome == Outcome::cannot);
-    CHECK(plan.detail == "/etc/fstab:1: /dev/nvme0n1p2 / ext4 defaults 0 1 names a disk as no disk "
-                         "of the VM is called");
-    CHECK(plan.hint.find("UUID") != std::string::npos);
-}
-
-TEST_CASE("a root named by its device node is a warning") {
-    Facts facts = debian();
-    facts.boot.device_names = {"/boot/grub/grub.cfg:9: linux /vmlinuz root=/dev/sda1"};
-    const FixPlan plan = plan_for(facts);
-    CHECK(plan.outcome == Outcome::not_needed);
-    REQUIRE(plan.warnings.size() == 1);
-    CHECK(plan.warnings[0].starts_with("/boot/grub/grub.cfg:9: linux"));
-}
-
 TEST_CASE("boot sectors are told apart") {
     std::string sector = debian().boot.disks[0].sector;
     CHECK(boot_sector_kind(sector) == BootSector::grub2);
