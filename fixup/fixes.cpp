@@ -9,7 +9,9 @@ namespace {
 /// What each fix reads, in the language of read_files().
 using Patterns = std::string_view;
 constexpr std::array<Patterns, 1> read_by_udev_net{"/etc/udev/rules.d/*.rules"};
-constexpr std::array<Patterns, 1> read_by_initramfs{"/etc/initramfs-tools/modules"};
+constexpr std::array<Patterns, 4> read_by_initramfs{"/etc/initramfs-tools/modules",
+                                                    "/etc/dracut.conf.d/90-coldspare.conf",
+                                                    "/etc/sysconfig/kernel", "/etc/modprobe.conf"};
 constexpr std::array<Patterns, 1> read_by_grub_bios{"/boot/grub/device.map"};
 
 constexpr std::array<Fix, 3> table{{

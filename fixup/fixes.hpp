@@ -25,7 +25,7 @@ struct Fix {
 
 /// Names of the VM's network cards in the rules of udev.
 [[nodiscard]] FixPlan plan_udev_net(const PlanInput& input);
-/// virtio drivers in the initramfs, and a fresh copy of the names.
+/// The drivers of the VM's disk in the initramfs, and a fresh copy of the names.
 [[nodiscard]] FixPlan plan_initramfs(const PlanInput& input);
 /// GRUB 2 in the boot sector of a BIOS machine.
 [[nodiscard]] FixPlan plan_grub_bios(const PlanInput& input);
