@@ -99,8 +99,8 @@ std::string disk_arguments(const VmRequirements& vm, std::span<const std::string
     std::string arguments = controller;
     std::size_t number = 0;
     for (const std::string& disk : disks) {
-        const std::string drive =
-            shell_quoted(fmt::format("file={},format=qcow2", option_value(disk)));
+        const std::string drive = shell_quoted(fmt::format(
+            "file={},format={}", option_value(disk), disk.starts_with("/dev/") ? "raw" : "qcow2"));
         arguments +=
             controller.empty()
                 ? fmt::format(" -drive {},if={}", drive, vm.disk_bus == "virtio" ? "virtio" : "ide")
