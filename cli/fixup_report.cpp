@@ -32,10 +32,9 @@ json vm_to_json(const fixup::VmRequirements& vm) {
     for (const fixup::VmNic& nic : vm.nics) {
         nics.push_back({{"name", nic.name}, {"mac", nic.mac}, {"model", nic.model}});
     }
-    return {{"firmware", vm.firmware}, {"machine", vm.machine},
-            {"disk_bus", vm.disk_bus}, {"nics", nics},
-            {"cpu", vm.cpu},           {"boot_disk", vm.boot_disk},
-            {"note", vm.note}};
+    return {{"firmware", vm.firmware},     {"machine", vm.machine}, {"disk_bus", vm.disk_bus},
+            {"disk_model", vm.disk_model}, {"nics", nics},          {"cpu", vm.cpu},
+            {"boot_disk", vm.boot_disk},   {"note", vm.note}};
 }
 
 std::string padded(std::string text, std::size_t width) {

@@ -16,7 +16,18 @@ constexpr std::uint64_t largest_edited_file = std::uint64_t{2} << 20;
 constexpr std::size_t shown_output = 800;
 constexpr std::size_t kept_output = 4096;
 
+void check_size(Guest& guest, const std::string& path, std::uint64_t size) {
+    const FileStatus status = guest.status(path);
+    if (status.kind != FileKind::file || status.size != size) {
+        throw Error(fmt::format("'{}' inside the copy has {} bytes, and {} were expected", path,
+                                status.size, size));
+    }
+}
+
 void check_unchanged(Guest& guest, const FileEdit& edit) {
+    if (edit.kind == EditKind::append) {
+        check_size(guest, edit.path, edit.before_size);
+    }
     if (edit.kind != EditKind::write) {
         return;
     }
@@ -75,6 +86,10 @@ void carry_out(Guest& guest, const FileEdit& edit) {
     case EditKind::copy:
         guest.copy_file(edit.after, edit.path);
         break;
+    case EditKind::append:
+        guest.append(edit.path, edit.after);
+        check_size(guest, edit.path, edit.before_size + edit.after.size());
+        break;
     }
     if (is_new) {
         guest.label_like(edit.path, parent_of(edit.path));
@@ -99,14 +114,19 @@ std::string end_of(std::string_view text) {
     return kept;
 }
 
-std::string run_command(Guest& guest, const GuestCommand& command) {
+CommandRecord run_command(Guest& guest, const std::string& fix, const GuestCommand& command) {
     const CommandOutput output = guest.run(command.line);
+    CommandRecord record{.fix = fix, .line = command.line, .output = end_of(output.text)};
     if (output.status == 0) {
-        return end_of(output.text);
+        return record;
     }
     const std::string words = last_words(output.text, shown_output);
-    throw Error(fmt::format("'{}' inside the copy ended with status {}: {}", command.line,
-                            output.status, words.empty() ? "it printed nothing" : words));
+    record.failure = fmt::format("'{}' inside the copy ended with status {}: {}", command.line,
+                                 output.status, words.empty() ? "it printed nothing" : words);
+    if (command.need == Need::mandatory) {
+        throw Error(record.failure);
+    }
+    return record;
 }
 
 } // namespace
@@ -121,8 +141,7 @@ std::vector<CommandRecord> apply_plan(Guest& guest, const Plan& plan, const Note
         }
         for (const GuestCommand& command : fix.commands) {
             note(fmt::format("{}: {}", fix.id, command.line));
-            commands.push_back(
-                {.fix = fix.id, .line = command.line, .output = run_command(guest, command)});
+            commands.push_back(run_command(guest, fix.id, command));
         }
         for (const FileEdit& edit : fix.edits) {
             if (edit.lifetime == Lifetime::during_commands) {

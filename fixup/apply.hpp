@@ -17,14 +17,15 @@ using NoteCallback = std::function<void(std::string_view)>;
 struct CommandRecord {
     std::string fix;
     std::string line;
-    std::string output; ///< its last bytes, printable but for newlines
+    std::string output;  ///< its last bytes, printable but for newlines
+    std::string failure; ///< of Need::best_effort: why it said no, or empty
     friend bool operator==(const CommandRecord&, const CommandRecord&) = default;
 };
 
 /// Does what the plan says, fix after fix. Right before its change every file must still be what
-/// the plan saw; a command that says no ends it. What is new gets the SELinux label of its
-/// directory. Returns the commands that it ran. Throws Error; the guest is then half changed, and
-/// the caller throws its overlay away.
+/// the plan saw; a command that says no ends it, unless it is of Need::best_effort. What is new
+/// gets the SELinux label of its directory. Returns the commands that it ran. Throws Error; the
+/// guest is then half changed, and the caller throws its overlay away.
 std::vector<CommandRecord> apply_plan(Guest& guest, const Plan& plan, const NoteCallback& note);
 
 } // namespace coldspare::fixup

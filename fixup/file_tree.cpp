@@ -121,6 +121,12 @@ void FileTree::apply(const FileEdit& edit) {
         file.readable = true;
         break;
     }
+    case EditKind::append:
+        if (const auto found = files_.find(edit.path); found != files_.end()) {
+            found->second.content += edit.after;
+            found->second.status.size += edit.after.size();
+        }
+        break;
     case EditKind::remove:
         files_.erase(edit.path);
         break;

@@ -1,137 +1,29 @@
 #include "base/text.hpp"
 #include "fixup/fixes.hpp"
+#include "fixup/initramfs.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 
-// Debian's initramfs-tools. With MODULES=dep (host-only) a rebuild looks at the machine it runs on,
-// which is the appliance and neither the old server nor the VM: the result would lack the old
-// server's disk driver and have the appliance's by accident. So the rebuild runs with two temporary
-// files: conf.d/zz-coldspare says MODULES=list, and a hook adds every module that the old initramfs
-// had. The hook only copies modules, it does not load them at boot, as lines in the `modules` file
-// would. (MODULES=most would do too, at three times the size and the time.) What lasts are the
-// virtio lines in that file, for the rebuilds of later kernels.
+// Which initramfs must change, and whether it is built anew by the copy's own program (whole, and
+// the way it will be built again) or gets an archive behind it (seconds, and nothing of the copy
+// runs). The kernel that starts by default must end with its drivers; the others are tried.
 
 namespace coldspare::fixup {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> drivers{"virtio_pci", "virtio_blk", "virtio_scsi"};
-/// Without these the VM's disk does not appear; virtio_scsi is one more way to attach it.
-constexpr std::array<std::string_view, 2> indispensable{"virtio_pci", "virtio_blk"};
-
-constexpr std::string_view modules_path = "/etc/initramfs-tools/modules";
-constexpr std::string_view block_begin = "# coldspare fixup: the disk of the virtual machine";
-constexpr std::string_view block_end = "# end of coldspare fixup";
-constexpr std::string_view no_virtio_hint =
-    "run the VM with a SATA disk (bus='sata') and an e1000 network card, or install a kernel with "
-    "virtio drivers on the server and clone again";
-
-bool has(const std::set<std::string>& names, std::string_view name) {
-    return names.contains(std::string(name));
-}
-
-bool kernel_has_virtio(const KernelFacts& kernel) {
-    return std::ranges::all_of(indispensable, [&](std::string_view driver) {
-        return has(kernel.builtin, driver) || has(kernel.loadable, driver);
-    });
-}
-
-/// Drivers that the kernel has as modules and its initramfs has not.
-std::vector<std::string_view> missing_drivers(const KernelFacts& kernel) {
-    std::vector<std::string_view> missing;
-    for (const std::string_view driver : drivers) {
-        if (has(kernel.loadable, driver) && !has(kernel.in_initrd, driver)) {
-            missing.push_back(driver);
-        }
-    }
-    return missing;
-}
-
-bool naming_is_edited(const PlanInput& input) {
-    return std::ranges::any_of(input.before, [](const FixPlan& fix) {
-        return std::ranges::any_of(
-            fix.edits, [](const FileEdit& edit) { return edit.reach == Reach::initramfs; });
-    });
-}
-
-bool is_host_only(const InitramfsFacts& facts) {
-    return facts.mode != "most" && facts.mode != "list" && facts.mode != "netboot";
-}
+constexpr std::string_view no_driver_hint =
+    "install a kernel with virtio drivers on the server and clone again";
 
 FixPlan cannot(std::string detail, std::string_view hint) {
     return {.outcome = Outcome::cannot, .detail = std::move(detail), .hint = std::string(hint)};
 }
 
-/// The `modules` file with the drivers it does not load yet, or nothing if it has them all.
-std::optional<std::string> with_drivers(const std::string& content) {
-    std::set<std::string> listed;
-    for (const std::string_view line : split_lines(content)) {
-        const std::string_view word = trim(line).substr(0, trim(line).find_first_of(" \t"));
-        listed.insert(std::string(word));
-    }
-    std::string block;
-    for (const std::string_view driver : drivers) {
-        if (!has(listed, driver)) {
-            block += fmt::format("{}\n", driver);
-        }
-    }
-    if (block.empty()) {
-        return std::nullopt;
-    }
-    const std::string_view gap = content.empty() || content.ends_with('\n') ? "" : "\n";
-    return fmt::format("{}{}{}\n{}{}\n", content, gap, block_begin, block, block_end);
-}
-
-std::string keeping_hook(std::span<const KernelFacts* const> kernels) {
-    std::set<std::string> modules(drivers.begin(), drivers.end());
-    for (const KernelFacts* kernel : kernels) {
-        modules.insert(kernel->in_initrd.begin(), kernel->in_initrd.end());
-    }
-    std::erase_if(modules, [](const std::string& name) {
-        return name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                      "0123456789_") != std::string::npos;
-    });
-    return fmt::format("#!/bin/sh\n"
-                       "[ \"$1\" = prereqs ] && exit 0\n"
-                       ". /usr/share/initramfs-tools/hook-functions\n"
-                       "manual_add_modules {}\n",
-                       fmt::join(modules, " "));
-}
-
-void add_edits(const Facts& facts, std::span<const KernelFacts* const> kernels, FixPlan& plan) {
-    const std::string& old_modules = facts.initramfs.modules_file.value_or("");
-    const bool lacking = std::ranges::any_of(
-        kernels, [](const KernelFacts* kernel) { return !missing_drivers(*kernel).empty(); });
-    const std::optional<std::string> new_modules = with_drivers(old_modules);
-    if (new_modules && (lacking || is_host_only(facts.initramfs))) {
-        plan.edits.push_back(
-            {.path = std::string(modules_path),
-             .before = facts.initramfs.modules_file,
-             .after = *new_modules,
-             .why = "the initramfs of this and of later kernels gets the drivers"});
-    }
-    const bool host_only = is_host_only(facts.initramfs);
-    const bool all_listed = std::ranges::none_of(
-        kernels, [](const KernelFacts* kernel) { return kernel->in_initrd.empty(); });
-    const std::string_view choice = !host_only   ? ""
-                                    : all_listed ? "MODULES=list\n"
-                                                 : "MODULES=most\n";
-    plan.edits.push_back({.path = "/etc/initramfs-tools/conf.d/zz-coldspare",
-                          .after = fmt::format("COMPRESSLEVEL=1\n{}", choice),
-                          .why = host_only ? "host-only would look at the hardware of the appliance"
-                                           : "packing takes minutes where there is no KVM",
-                          .lifetime = Lifetime::during_commands});
-    if (host_only) {
-        plan.edits.push_back({.path = "/etc/initramfs-tools/hooks/zz-coldspare",
-                              .after = keeping_hook(kernels),
-                              .why = "the initramfs keeps every module that it has now",
-                              .lifetime = Lifetime::during_commands,
-                              .mode = 0755});
-    }
+std::string driver_words(const DiskAttachment& disk) {
+    return disk.drivers.front() == "virtio_pci" ? "virtio" : std::string(disk.drivers.front());
 }
 
 /// Room for the new image beside the old one, and for the tree it is packed from.
@@ -156,40 +48,151 @@ std::optional<std::string> lack_of_room(const Facts& facts,
     return std::nullopt;
 }
 
-FixPlan rebuild(const PlanInput& input, std::span<const KernelFacts* const> kernels) {
-    if (!input.facts.initramfs.update_initramfs) {
-        return cannot(input.facts.initramfs.dracut
-                          ? "the initramfs is built by dracut, which this version does not drive"
-                          : "the initramfs must be rebuilt and there is no update-initramfs",
-                      "run the VM with a SATA disk (bus='sata')");
+std::optional<std::string> lack_of_room_behind(const Facts& facts, const FixPlan& plan) {
+    constexpr std::uint64_t reserve = std::uint64_t{1} << 20;
+    std::uint64_t need = reserve;
+    for (const FileEdit& edit : plan.edits) {
+        need += edit.kind == EditKind::append ? edit.after.size() : 0;
     }
-    if (std::optional<std::string> reason = lack_of_room(input.facts, kernels)) {
-        return cannot(*std::move(reason), "remove old kernels on the server and clone again");
+    if (facts.boot_free >= need) {
+        return std::nullopt;
     }
-    FixPlan plan{.outcome = Outcome::planned};
-    std::vector<std::string_view> versions;
-    std::set<std::string_view> missing;
-    for (const KernelFacts* kernel : kernels) {
-        versions.push_back(kernel->version);
-        for (const std::string_view driver : missing_drivers(*kernel)) {
-            missing.insert(driver);
+    return fmt::format("/boot has {} free, and what is appended to the initramfs needs {}",
+                       format_bytes(facts.boot_free), format_bytes(need));
+}
+
+/// What becomes of each kernel's initramfs.
+struct Division {
+    InitramfsWork rebuilt;
+    InitramfsWork appended;
+    std::vector<std::string> warnings;
+    std::optional<FixPlan> obstacle;
+};
+
+Division divide(const InitramfsWork& work) {
+    const PlanInput& input = work.input;
+    const bool rebuildable = can_rebuild(input.facts);
+    const std::string_view no_program = input.facts.system.runs_programs
+                                            ? "there is no program that builds one"
+                                            : "this host cannot run the copy's programs";
+    Division division{.rebuilt = {input, work.disk, {}}, .appended = {input, work.disk, {}}};
+    for (const KernelFacts* kernel : work.kernels) {
+        const bool prefer_append = input.wishes.initramfs == InitramfsWay::append || !rebuildable;
+        const std::optional<std::string> reason =
+            prefer_append ? why_not_append(work, *kernel) : std::nullopt;
+        if (prefer_append && !reason) {
+            division.appended.kernels.push_back(kernel);
+        } else if (rebuildable) {
+            division.rebuilt.kernels.push_back(kernel);
+            if (reason) {
+                division.warnings.push_back(
+                    fmt::format("{} is built anew, because {}", kernel->initrd, *reason));
+            }
+        } else if (kernel == &input.facts.kernels.front()) {
+            division.obstacle =
+                cannot(fmt::format("the initramfs of {} must be another, {}, and nothing can be "
+                                   "appended: {}",
+                                   kernel->version, no_program, *reason),
+                       "run the VM with a SATA disk (bus='sata')");
+        } else {
+            division.warnings.push_back(
+                fmt::format("{} stays as it is, because {}", kernel->initrd, *reason));
         }
-        plan.commands.push_back({.line = fmt::format("update-initramfs -u -k {}", kernel->version),
-                                 .why = naming_is_edited(input)
-                                            ? "drivers, and the copy of the names that it carries"
-                                            : "drivers",
-                                 .writes = kernel->initrd,
-                                 .hint = "is update_initramfs=no set in "
-                                         "/etc/initramfs-tools/update-initramfs.conf?"});
     }
-    add_edits(input.facts, kernels, plan);
-    plan.detail = fmt::format("initramfs of {} rebuilt {}", fmt::join(versions, ", "),
-                              missing.empty() ? "with the new names"
-                                              : fmt::format("with {}", fmt::join(missing, ", ")));
+    return division;
+}
+
+std::string summary(const InitramfsWork& work, std::string_view rebuilt_or_appended) {
+    std::vector<std::string_view> versions;
+    std::set<std::string> missing;
+    for (const KernelFacts* kernel : work.kernels) {
+        versions.push_back(kernel->version);
+        for (std::string& driver : missing_drivers(*kernel, work.disk)) {
+            missing.insert(std::move(driver));
+        }
+    }
+    return fmt::format("initramfs of {} {} with {}", fmt::join(versions, ", "), rebuilt_or_appended,
+                       missing.empty() ? std::string("the new names")
+                                       : fmt::format("{}", fmt::join(missing, ", ")));
+}
+
+FixPlan change(const InitramfsWork& work) {
+    Division division = divide(work);
+    if (division.obstacle) {
+        return *std::move(division.obstacle);
+    }
+    FixPlan plan{.outcome = Outcome::planned, .warnings = std::move(division.warnings)};
+    plan.edits = lasting_settings(work);
+    std::vector<std::string> details;
+    if (!division.rebuilt.kernels.empty()) {
+        if (std::optional<std::string> reason =
+                lack_of_room(work.input.facts, division.rebuilt.kernels)) {
+            return cannot(*std::move(reason), "remove old kernels on the server and clone again");
+        }
+        add_rebuild(division.rebuilt, plan);
+        details.push_back(summary(division.rebuilt, "rebuilt"));
+    }
+    if (!division.appended.kernels.empty()) {
+        add_append(division.appended, plan);
+        if (std::optional<std::string> reason = lack_of_room_behind(work.input.facts, plan)) {
+            return cannot(*std::move(reason), "remove old kernels on the server and clone again");
+        }
+        details.push_back(summary(division.appended, "extended"));
+    }
+    plan.detail = fmt::format("{}", fmt::join(details, "; "));
+    if (plan.edits.empty() && plan.commands.empty()) {
+        plan.outcome = Outcome::not_needed;
+        plan.detail = "no initramfs can be changed";
+    }
     return plan;
 }
 
+std::vector<std::string> remarks(const PlanInput& input, const DiskAttachment& disk) {
+    std::vector<std::string> warnings;
+    for (const std::string& version : input.facts.left_out) {
+        warnings.push_back(
+            fmt::format("kernel {0} has no /lib/modules/{0} and is left out", version));
+    }
+    for (const std::string& path : input.facts.rescue) {
+        warnings.push_back(fmt::format("{} is of a rescue system and stays as it is", path));
+    }
+    for (const KernelFacts& kernel : input.facts.kernels) {
+        if (!knows(kernel, disk)) {
+            warnings.push_back(fmt::format("kernel {} has no {} drivers: the VM cannot boot it",
+                                           kernel.version, driver_words(disk)));
+        } else if (kernel.initrd.empty() && !missing_drivers(kernel, disk).empty()) {
+            warnings.push_back(fmt::format("kernel {} has no initramfs", kernel.version));
+        }
+        if (!kernel.unreadable.empty()) {
+            warnings.push_back(
+                fmt::format("{} cannot be listed: {}", kernel.initrd, kernel.unreadable));
+        }
+    }
+    return warnings;
+}
+
 } // namespace
+
+bool copies_are_stale(const PlanInput& input) {
+    return std::ranges::any_of(input.before, [](const FixPlan& fix) {
+        return std::ranges::any_of(
+            fix.edits, [](const FileEdit& edit) { return edit.reach == Reach::initramfs; });
+    });
+}
+
+std::vector<std::string> wanted_drivers(const InitramfsWork& work) {
+    std::vector<std::string> drivers;
+    for (const std::vector<std::string_view>* list : {&work.disk.drivers, &work.disk.extras}) {
+        for (const std::string_view driver : *list) {
+            if (std::ranges::any_of(work.kernels, [&](const KernelFacts* kernel) {
+                    return kernel->loadable.contains(std::string(driver));
+                })) {
+                drivers.emplace_back(driver);
+            }
+        }
+    }
+    return drivers;
+}
 
 FixPlan plan_initramfs(const PlanInput& input) {
     const std::vector<KernelFacts>& kernels = input.facts.kernels;
@@ -198,43 +201,29 @@ FixPlan plan_initramfs(const PlanInput& input) {
                       "check that the clone has the server's /boot");
     }
     const KernelFacts& first = kernels.front();
-    if (!kernel_has_virtio(first)) {
-        return cannot(fmt::format("kernel {} has no virtio drivers", first.version),
-                      no_virtio_hint);
+    const DiskAttachment disk = disk_attachment(input.facts, input.files);
+    if (!knows(first, disk)) {
+        return cannot(fmt::format("kernel {} has no driver of a disk that a virtual machine has",
+                                  first.version),
+                      no_driver_hint);
     }
-    if (first.initrd.empty() && !missing_drivers(first).empty()) {
+    if (first.initrd.empty() && !missing_drivers(first, disk).empty()) {
         return cannot(fmt::format("kernel {} has no initramfs in /boot", first.version),
-                      "make one on the server with update-initramfs -c and clone again");
+                      "make one on the server and clone again");
     }
-    FixPlan plan;
-    std::vector<const KernelFacts*> to_rebuild;
-    std::vector<std::string> warnings;
-    for (const std::string& version : input.facts.left_out) {
-        warnings.push_back(
-            fmt::format("kernel {0} has no /lib/modules/{0} and is left out", version));
-    }
+    InitramfsWork work{input, disk, {}};
     for (const KernelFacts& kernel : kernels) {
-        if (!kernel_has_virtio(kernel)) {
-            warnings.push_back(fmt::format("kernel {} has no virtio drivers: the VM cannot boot it",
-                                           kernel.version));
-        } else if (kernel.initrd.empty()) {
-            if (!missing_drivers(kernel).empty()) {
-                warnings.push_back(fmt::format("kernel {} has no initramfs", kernel.version));
-            }
-        } else if (naming_is_edited(input) || !missing_drivers(kernel).empty()) {
-            to_rebuild.push_back(&kernel);
-        }
-        if (!kernel.unreadable.empty()) {
-            warnings.push_back(
-                fmt::format("{} cannot be listed: {}", kernel.initrd, kernel.unreadable));
+        const bool lacking = !missing_drivers(kernel, disk).empty();
+        if (knows(kernel, disk) && !kernel.initrd.empty() && (lacking || copies_are_stale(input))) {
+            work.kernels.push_back(&kernel);
         }
     }
-    if (to_rebuild.empty()) {
-        plan.detail = "every initramfs has the drivers of the VM's disk";
-    } else {
-        plan = rebuild(input, to_rebuild);
+    FixPlan plan{.detail = "every initramfs has the drivers of the VM's disk"};
+    if (!work.kernels.empty()) {
+        plan = change(work);
     }
-    plan.warnings = std::move(warnings);
+    std::vector<std::string> warnings = remarks(input, disk);
+    plan.warnings.insert(plan.warnings.begin(), warnings.begin(), warnings.end());
     return plan;
 }
 

@@ -104,7 +104,9 @@ constexpr auto read_by_initiator = std::to_array<Patterns>(
      "/etc/iscsi/nodes/*/*/*", "/var/lib/iscsi/nodes/*/*", "/var/lib/iscsi/nodes/*/*/*",
      "/etc/iscsi/ifaces/*", "/var/lib/iscsi/ifaces/*", "/etc/fstab"});
 constexpr std::array<Patterns, 1> read_by_marker{"/etc/coldspare-standby.json"};
-constexpr std::array<Patterns, 1> read_by_initramfs{"/etc/initramfs-tools/modules"};
+constexpr std::array<Patterns, 4> read_by_initramfs{"/etc/initramfs-tools/modules",
+                                                    "/etc/dracut.conf.d/90-coldspare.conf",
+                                                    "/etc/sysconfig/kernel", "/etc/modprobe.conf"};
 constexpr std::array<Patterns, 7> read_by_grub_bios{
     "/boot/grub/device.map", "/boot/grub2/device.map", "/boot/grub/grub.cfg",
     "/boot/grub2/grub.cfg",  "/etc/default/grub",      "/boot/loader/entries/*.conf",

@@ -44,7 +44,7 @@ struct Fix {
 [[nodiscard]] FixPlan plan_initiator(const PlanInput& input);
 /// /etc/coldspare-standby.json, if anything else is planned.
 [[nodiscard]] FixPlan plan_marker(const PlanInput& input);
-/// virtio drivers in the initramfs, and a fresh copy of the names.
+/// The drivers of the VM's disk in the initramfs, and a fresh copy of the names.
 [[nodiscard]] FixPlan plan_initramfs(const PlanInput& input);
 /// GRUB 2 in the boot sector of a BIOS machine.
 [[nodiscard]] FixPlan plan_grub_bios(const PlanInput& input);

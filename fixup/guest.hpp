@@ -34,6 +34,7 @@ struct GuestSystem {
     std::vector<std::string> mount_points; ///< of every mounted file system, "/" first
     std::vector<std::string> tables;       ///< of each disk: "gpt", "msdos", or empty
     std::vector<GuestVolume> volumes;
+    bool runs_programs = true; ///< whether this host can run its programs
 };
 
 enum class FileKind { absent, file, directory, symlink, other };
@@ -68,6 +69,8 @@ public:
     /// Replaces the content. An existing file keeps owner, mode and attributes; a new one belongs
     /// to root and gets `mode`. Missing directories are not made.
     virtual void write(const std::string& path, std::string_view content, mode_t mode) = 0;
+    /// Adds bytes at the end of a file, which must be there.
+    virtual void append(const std::string& path, std::string_view bytes) = 0;
     /// Removes a file or a link. Throws if there is none.
     virtual void remove(const std::string& path) = 0;
     /// Where a symbolic link leads, as written in it. Throws if it is none.

@@ -1,15 +1,27 @@
 #include "fixup/plan.hpp"
 
+#include "base/text.hpp"
 #include "fixup/fixes.hpp"
+#include "fixup/initramfs_image.hpp"
 #include "fixup/text_diff.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sys/stat.h>
 
 namespace coldspare::fixup {
 
 namespace {
+
+std::string appended_text(const FileEdit& edit) {
+    std::string text =
+        fmt::format("  {} appended to {}:\n", format_bytes(edit.after.size()), edit.path);
+    for (const auto& [name, mode] : read_initramfs(edit.after).listing.members) {
+        text += fmt::format("    {}{}\n", printable(name), S_ISDIR(mode) ? "/" : "");
+    }
+    return text;
+}
 
 std::string edit_text(const FileEdit& edit) {
     switch (edit.kind) {
@@ -21,6 +33,8 @@ std::string edit_text(const FileEdit& edit) {
         return fmt::format("  {} becomes a link to {}\n", edit.path, edit.after);
     case EditKind::copy:
         return fmt::format("  {} becomes a copy of {}\n", edit.path, edit.after);
+    case EditKind::append:
+        return appended_text(edit);
     }
     return {};
 }
@@ -61,6 +75,13 @@ Plan make_plan(const Facts& facts, const Wishes& wishes) {
         if (!wishes.skip.contains(std::string(fix.id))) {
             made =
                 fix.plan({.facts = facts, .wishes = wishes, .files = files, .before = plan.fixes});
+        }
+        if (!facts.system.runs_programs && !made.commands.empty()) {
+            made = {.outcome = Outcome::cannot,
+                    .detail = fmt::format("'{}' would have to run, and this host cannot run "
+                                          "programs of {}",
+                                          made.commands.front().line, facts.system.arch),
+                    .hint = "run fixup on a host of that kind"};
         }
         made.id = fix.id;
         for (const FileEdit& edit : made.edits) {

@@ -32,8 +32,9 @@ enum class Lifetime {
 enum class EditKind {
     write,
     remove,
-    link, ///< becomes a symbolic link; what was there is removed
-    copy, ///< gets the content of another file, which may be large and no text
+    link,   ///< becomes a symbolic link; what was there is removed
+    copy,   ///< gets the content of another file, which may be large and no text
+    append, ///< gets more bytes at its end, a cpio archive
 };
 
 /// Who reads a file: where the initramfs carries a copy of it, that has to be built again.
@@ -43,12 +44,21 @@ enum class Reach { system, initramfs };
 struct FileEdit {
     std::string path;
     std::optional<std::string> before; ///< of `write`; nothing: the file must not exist yet
-    std::string after; ///< the content; of `link` where it leads, of `copy` the path to copy
+    /// The content; of `link` where it leads, of `copy` the path to copy, of `append` what is
+    /// added.
+    std::string after;
     std::string why;
     Lifetime lifetime = Lifetime::lasting; ///< only `write` can be undone
     mode_t mode = 0644;                    ///< of a new file
     EditKind kind = EditKind::write;
     Reach reach = Reach::system;
+    std::uint64_t before_size = 0; ///< of `append`: how long the file must be
+};
+
+/// What it means when a command says no.
+enum class Need {
+    mandatory,   ///< the whole repair fails
+    best_effort, ///< a warning: the copy boots without it, by default
 };
 
 /// One line for the guest's shell.
@@ -57,6 +67,7 @@ struct GuestCommand {
     std::string why;
     std::string writes; ///< the file that it must have written, or empty
     std::string hint;   ///< if it did not
+    Need need = Need::mandatory;
 };
 
 /// What one fix wants: nothing, edits and commands, or it cannot.

@@ -39,10 +39,9 @@ json vm_to_json(const VmRequirements& vm) {
     for (const VmNic& nic : vm.nics) {
         nics.push_back({{"name", nic.name}, {"mac", nic.mac}, {"model", nic.model}});
     }
-    return {{"firmware", vm.firmware}, {"machine", vm.machine},
-            {"disk_bus", vm.disk_bus}, {"nics", nics},
-            {"cpu", vm.cpu},           {"boot_disk", vm.boot_disk},
-            {"note", vm.note}};
+    return {{"firmware", vm.firmware},     {"machine", vm.machine}, {"disk_bus", vm.disk_bus},
+            {"disk_model", vm.disk_model}, {"nics", nics},          {"cpu", vm.cpu},
+            {"boot_disk", vm.boot_disk},   {"note", vm.note}};
 }
 
 /// A word of the guest or the helper, which a terminal will see.
@@ -83,6 +82,7 @@ VmRequirements vm_from_json(const json& object) {
     VmRequirements vm{.firmware = word_in(object, "firmware"),
                       .machine = word_in(object, "machine"),
                       .disk_bus = word_in(object, "disk_bus"),
+                      .disk_model = printable(object.value("disk_model", "")),
                       .cpu = word_in(object, "cpu"),
                       .boot_disk = object.value("boot_disk", 0U),
                       .note = printable(object.value("note", ""))};

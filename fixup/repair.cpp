@@ -99,11 +99,18 @@ private:
     std::int64_t start_ = 0;
 };
 
+bool has_failed(const std::vector<CommandRecord>& commands, const GuestCommand& command) {
+    return std::ranges::any_of(commands, [&command](const CommandRecord& record) {
+        return record.line == command.line && !record.failure.empty();
+    });
+}
+
 /// A command may report success and do nothing, and the facts alone would not show it.
-void check_written(const Plan& plan, const std::vector<std::string>& changed, ChangeWatch& watch) {
+void check_written(const Plan& plan, const std::vector<CommandRecord>& commands,
+                   const std::vector<std::string>& changed, ChangeWatch& watch) {
     for (const FixPlan& fix : plan.fixes) {
         for (const GuestCommand& command : fix.commands) {
-            if (!command.writes.empty() &&
+            if (!command.writes.empty() && !has_failed(commands, command) &&
                 std::ranges::find(changed, command.writes) == changed.end() &&
                 !watch.was_written(command.writes)) {
                 throw Error(fmt::format("'{}' reported success and did not write '{}'",
@@ -138,6 +145,10 @@ void check_no_module_lost(const Facts& before, const Facts& after) {
         if (found != after.kernels.end()) {
             std::ranges::set_difference(old_kernel.in_initrd, found->in_initrd,
                                         std::back_inserter(lost));
+            // A module that has since gone from the disk is in no new image.
+            std::erase_if(lost, [&old_kernel](const std::string& name) {
+                return !old_kernel.loadable.contains(name);
+            });
         }
         if (found == after.kernels.end() || !lost.empty()) {
             throw Error(fmt::format("the new initramfs of kernel {} lost modules that the old one "
@@ -186,16 +197,44 @@ RepairReport report_of(const Facts& facts, const Plan& plan, const Wishes& wishe
     return report;
 }
 
-void check_result(const Facts& before, const Facts& after, const Wishes& wishes) {
+void check_result(const Facts& before, const Facts& after, const Wishes& wishes,
+                  const std::vector<CommandRecord>& commands) {
     check_no_module_lost(before, after);
     const Plan remaining = make_plan(after, wishes);
     for (const FixPlan& fix : remaining.fixes) {
-        if (!needs_nothing(fix.outcome)) {
+        const bool known = !fix.commands.empty() && // the rest of it was done, and has warnings
+                           std::ranges::all_of(fix.commands, [&](const GuestCommand& command) {
+                               return has_failed(commands, command);
+                           });
+        if (!needs_nothing(fix.outcome) && !known) {
             throw Error(fmt::format("the fix '{}' did not help: {}", fix.id, fix.detail),
                         fix.hint.empty() ? "nothing was changed; see with --plan what was tried"
                                          : fix.hint);
         }
     }
+}
+
+/// What was done to the guest.
+struct Applied {
+    std::vector<CommandRecord> commands;
+    std::vector<std::string> files; ///< that changed
+};
+
+Applied apply_watched(Guest& guest, const Facts& facts, const Plan& plan,
+                      const NoteCallback& note) {
+    std::set<std::string> touched = touched_by(guest, plan);
+    if (!facts.system.runs_programs) { // nor those that watch; but then the plan has edits alone
+        return {.commands = apply_plan(guest, plan, note),
+                .files = {touched.begin(), touched.end()}};
+    }
+    ChangeWatch watch(guest, facts.system.mount_points);
+    Applied applied{.commands = apply_plan(guest, plan, note)};
+    note("checking the result");
+    const std::vector<std::string> changed = watch.changed();
+    check_written(plan, applied.commands, changed, watch);
+    touched.insert(changed.begin(), changed.end());
+    applied.files.assign(touched.begin(), touched.end());
+    return applied;
 }
 
 } // namespace
@@ -213,7 +252,7 @@ const FixOutcome* RepairReport::obstacle() const {
 RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteCallback& note,
                     const std::optional<Inventory>& inventory) {
     note("looking at boot loader, initramfs and names");
-    const Facts facts = gather_facts(guest, inventory);
+    const Facts facts = gather_facts(guest, inventory, wishes.initramfs);
     check_cards(wishes.nics, inventory);
     const Plan plan = make_plan(facts, wishes);
     RepairReport report = report_of(facts, plan, wishes);
@@ -223,16 +262,16 @@ RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteC
     if (depth == Depth::look || report.is_clean() || report.obstacle() != nullptr) {
         return report;
     }
-    ChangeWatch watch(guest, facts.system.mount_points);
     check_room(facts, plan);
-    std::set<std::string> files = touched_by(guest, plan);
-    report.commands = apply_plan(guest, plan, note);
-    note("checking the result");
-    const std::vector<std::string> changed = watch.changed();
-    check_written(plan, changed, watch);
-    files.insert(changed.begin(), changed.end());
-    report.files.assign(files.begin(), files.end());
-    check_result(facts, gather_facts(guest, inventory), wishes);
+    Applied applied = apply_watched(guest, facts, plan, note);
+    report.files = std::move(applied.files);
+    report.commands = std::move(applied.commands);
+    check_result(facts, gather_facts(guest, inventory, wishes.initramfs), wishes, report.commands);
+    for (const CommandRecord& command : report.commands) {
+        if (!command.failure.empty()) {
+            report.warnings.push_back(fmt::format("{}: {}", command.fix, command.failure));
+        }
+    }
     for (FixOutcome& fix : report.fixes) {
         fix.outcome = fix.outcome == Outcome::planned ? Outcome::applied : fix.outcome;
     }

@@ -13,7 +13,7 @@ namespace coldspare::fixup {
 struct VmNic {
     std::string name; ///< inside the guest
     std::string mac;
-    std::string model; ///< "virtio" or "e1000"
+    std::string model; ///< "virtio", "e1000", "rtl8139" or "pcnet"
     friend bool operator==(const VmNic&, const VmNic&) = default;
 };
 
@@ -21,9 +21,10 @@ struct VmNic {
 /// are one decision. The words are libvirt's.
 struct VmRequirements {
     std::string firmware; ///< "bios" or "uefi"
-    std::string machine;  ///< "q35" or "pc"
-    std::string
-        disk_bus; ///< "virtio", or "scsi" (virtio-scsi) where the system insists on /dev/sda
+    std::string machine;  ///< "q35" or "pc"; "virt" of another architecture
+    /// "virtio"; "scsi" where the system insists on /dev/sda; "ide" or "sata" without virtio.
+    std::string disk_bus;
+    std::string disk_model; ///< of "scsi": "virtio-scsi", "lsilogic", "lsisas1068"
     std::vector<VmNic> nics;
     std::string cpu;        ///< a remark for a person
     unsigned boot_disk = 0; ///< which of the disks it starts from, from 0

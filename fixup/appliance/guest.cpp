@@ -97,6 +97,19 @@ public:
         }
     }
 
+    void append(const std::string& path, std::string_view bytes) override {
+        const std::string what = fmt::format("adding to '{}' inside the copy", path);
+        if (status(path).kind != FileKind::file) { // the library would make one
+            throw Error(fmt::format("{}: there is no such file", what));
+        }
+        constexpr std::size_t piece = std::size_t{1} << 20; // messages have at most 4 MiB
+        for (; !bytes.empty(); bytes.remove_prefix(std::min(piece, bytes.size()))) {
+            const std::string_view part = bytes.substr(0, piece);
+            appliance_.check(guestfs_write_append(handle(), path.c_str(), part.data(), part.size()),
+                             what);
+        }
+    }
+
     void remove(const std::string& path) override {
         appliance_.check(guestfs_rm(handle(), path.c_str()),
                          fmt::format("removing '{}' inside the copy", path));

@@ -166,6 +166,17 @@ void mount_esp(Appliance& appliance, GuestSystem& system) {
     }
 }
 
+/// Whether the appliance, which is of the host's kind, can run programs of such a system.
+bool runs_here(const std::string& arch) {
+#if defined(__x86_64__)
+    return arch == "x86_64" || (arch.size() == 4 && arch.starts_with('i') && arch.ends_with("86"));
+#elif defined(__aarch64__)
+    return arch == "aarch64";
+#else
+    return false;
+#endif
+}
+
 } // namespace
 
 void open_encrypted(Appliance& appliance, const std::vector<std::filesystem::path>& keys) {
@@ -206,6 +217,7 @@ GuestSystem mount_system(Appliance& appliance, const std::string& wanted) {
         guestfs_inspect_get_product_name(appliance.handle(), root.c_str()), "inspection");
     system.arch =
         appliance.text(guestfs_inspect_get_arch(appliance.handle(), root.c_str()), "inspection");
+    system.runs_programs = runs_here(system.arch);
     system.package_format = appliance.text(
         guestfs_inspect_get_package_format(appliance.handle(), root.c_str()), "inspection");
     const Mounts mounts = mount_all(appliance, root);

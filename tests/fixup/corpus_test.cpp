@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 using namespace coldspare;
@@ -55,14 +56,18 @@ TEST_CASE("a system of the corpus that was mended needs nothing more") {
     for (const std::filesystem::path& folder : corpus_folders()) {
         CAPTURE(folder.filename().string());
         CorpusCase system = read_corpus_case(folder);
-        const Facts facts = gather_facts(system.guest, system.inventory);
+        const Facts facts = gather_facts(system.guest, system.inventory, system.wishes.initramfs);
         const Plan plan = make_plan(facts, system.wishes);
         if (plan.obstacle() != nullptr) {
             continue;
         }
         ++mended;
         apply_plan(system.guest, plan, quiet);
-        const Plan again = make_plan(gather_facts(system.guest, system.inventory), system.wishes);
+        const Facts after = gather_facts(system.guest, system.inventory, system.wishes.initramfs);
+        for (std::size_t i = 0; i < facts.kernels.size(); ++i) {
+            CHECK(std::ranges::includes(after.kernels[i].in_initrd, facts.kernels[i].in_initrd));
+        }
+        const Plan again = make_plan(after, system.wishes);
         CHECK_MESSAGE(again.is_empty(), plan_text(again));
     }
     CHECK(mended > 0);

@@ -46,7 +46,7 @@ TEST_CASE("the facts of a Debian system are gathered without writing") {
     CHECK(facts.kernels[0].in_initrd == std::set<std::string>{"ahci", "ext4", "sd_mod"});
     CHECK(facts.kernels[0].loadable.contains("virtio_blk"));
     CHECK_FALSE(facts.kernels[0].loadable.contains("other"));
-    CHECK(facts.initramfs.update_initramfs);
+    CHECK(facts.initramfs.builder == InitramfsBuilder::initramfs_tools);
     CHECK(facts.initramfs.mode == "dep");
     CHECK(facts.boot.grub_config);
     CHECK(facts.boot.disks.at(0).next == *facts.boot.core_image);

@@ -16,7 +16,10 @@ declare -A may_use=(
 # HEADER OF A LIBRARY: the files that may include it. A pattern of the shell.
 home_of() {
   case $1 in
-    zstd*.h) echo 'clone/codec.cpp' ;;
+    zstd*.h) echo '@(clone/codec|fixup/unpack_zstd).cpp' ;;
+    zlib.h) echo 'fixup/unpack_gzip.cpp' ;;
+    lzma.h) echo 'fixup/unpack_xz.cpp' ;;
+    lz4.h) echo 'fixup/unpack_lz4.cpp' ;;
     xxhash.h | openssl/evp.h | openssl/rand.h) echo 'clone/digest.cpp' ;;
     openssl/pem.h | openssl/x509.h) echo 'clone/identity.cpp' ;;
     openssl/err.h) echo 'clone/@(identity|tls).cpp' ;;

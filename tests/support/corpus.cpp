@@ -3,11 +3,15 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "fixup/cpio.hpp"
+#include "fixup/facts_kernels.hpp"
+#include "tests/support/initramfs_programs.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <set>
 
 namespace coldspare::fixup {
 
@@ -50,26 +54,69 @@ GuestVolume volume_from(const json& object) {
     return volume;
 }
 
-/// "a/b.ko" for each module.
-std::string listing(const std::string& version, const json& modules, std::string_view suffix) {
-    std::string text;
-    for (const std::string module : modules) {
-        text += fmt::format("usr/lib/modules/{}/kernel/{}.ko{}\n", version, module, suffix);
+/// Of "name: needed needed", the line of modules.dep, and the module's file.
+std::string put_module(MemoryGuest& guest, const std::string& directory, const std::string& entry,
+                       const std::string& suffix) {
+    const auto path = [&suffix](std::string_view name) {
+        return fmt::format("kernel/{}{}", trim(name), suffix);
+    };
+    const std::size_t colon = entry.find(':');
+    const std::string own = path(entry.substr(0, colon));
+    guest.put(fmt::format("{}/{}", directory, own), "module");
+    std::string line = own + ":";
+    std::string_view rest =
+        colon == std::string::npos ? "" : std::string_view(entry).substr(colon + 1);
+    while (!(rest = trim(rest)).empty()) {
+        const std::string_view word = rest.substr(0, rest.find(' '));
+        line += " " + path(word);
+        rest.remove_prefix(word.size());
     }
-    return text;
+    return line + "\n";
 }
 
-/// A kernel file, its modules, and an initramfs that is its own listing.
+/// An initramfs that loads what it was made for by name, as Red Hat's mkinitrd made them.
+std::string flat_image(const json& modules) {
+    std::vector<CpioMember> members{{.name = "lib", .mode = 0040755}};
+    for (const std::string module : modules) {
+        members.push_back({.name = fmt::format("lib/{}.ko", module), .mode = 0100644});
+    }
+    return write_cpio(members);
+}
+
+std::string image_of(const json& kernel, MemoryGuest& guest, const std::string& version) {
+    const json& modules = kernel.at("initrd_modules");
+    if (kernel.value("initrd_layout", "merged") == "flat") {
+        return flat_image(modules);
+    }
+    std::set<std::string> names;
+    for (const std::string module : modules) {
+        names.insert(module_name(module + ".ko"));
+    }
+    std::vector<CpioMember> texts;
+    const json named = kernel.value("initrd_texts", json::object());
+    for (const auto& [name, text] : named.items()) {
+        texts.push_back({.name = name, .mode = 0100644, .content = text});
+    }
+    return merged_image(guest, version, names) + write_cpio(texts);
+}
+
+/// A kernel file, its modules, and an initramfs.
 void put_kernel(const json& kernel, MemoryGuest& guest) {
     const std::string version = kernel.at("version");
-    guest.put("/boot/vmlinuz-" + version, "kernel");
-    const std::string modules = "/lib/modules/" + version;
-    guest.put(modules + "/modules.dep",
-              listing(version, kernel.value("modules", json::array()), ":"));
-    guest.put(modules + "/modules.builtin",
-              listing(version, kernel.value("builtin", json::array()), ""));
+    guest.put(kernel.value("image", "/boot/vmlinuz-" + version), "kernel");
+    const std::string directory = "/lib/modules/" + version;
+    std::string lines;
+    for (const std::string entry : kernel.value("modules", json::array())) {
+        lines += put_module(guest, directory, entry, kernel.value("suffix", ".ko"));
+    }
+    guest.put(directory + "/modules.dep", lines);
+    std::string builtin;
+    for (const std::string module : kernel.value("builtin", json::array())) {
+        builtin += fmt::format("kernel/{}.ko\n", module);
+    }
+    guest.put(directory + "/modules.builtin", builtin);
     if (kernel.contains("initrd")) {
-        guest.put(kernel.at("initrd"), listing(version, kernel.at("initrd_modules"), ""));
+        guest.put(kernel.at("initrd"), image_of(kernel, guest, version));
     }
 }
 
@@ -98,6 +145,7 @@ CorpusCase read_corpus_case(const fs::path& folder) {
                           .arch = system.value("arch", "x86_64"),
                           .package_format = system.value("package_format", "deb"),
                           .mount_points = {"/"}};
+        guest.identity.runs_programs = system.value("runs_programs", true);
         guest.identity.tables = object.value("tables", std::vector<std::string>{"msdos"});
         for (const json& volume : object.value("volumes", json::array())) {
             guest.identity.volumes.push_back(volume_from(volume));

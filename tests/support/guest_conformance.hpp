@@ -39,6 +39,13 @@ inline void check_guest_conformance(Guest& guest, const std::string& room,
            "a file beyond the limit is not read");
     guest.write(path, "short", 0600);
     expect(guest.read(path, limit) == "short", "a second write replaces the content");
+    const std::string large(std::size_t{9} << 20, 'x');
+    guest.append(path, large);
+    guest.append(path, "y");
+    expect(guest.read(path, large.size() + limit) == "short" + large + "y",
+           "what is appended stands behind, however large it is");
+    expect(throws([&] { guest.append(path + "-none", "x"); }), "there must be a file to add to");
+    expect(guest.status(path + "-none").kind == FileKind::absent, "and none is made");
     guest.write(path, "", 0600);
     expect(guest.read(path, limit).empty(), "a file can be empty");
 

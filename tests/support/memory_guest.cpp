@@ -108,6 +108,13 @@ void MemoryGuest::write(const std::string& path, std::string_view content, mode_
     nodes[real(path)] = {.kind = FileKind::file, .content = std::string(content), .mode = mode};
 }
 
+void MemoryGuest::append(const std::string& path, std::string_view bytes) {
+    if (status(path).kind != FileKind::file) {
+        throw Error(fmt::format("adding to '{}' inside the copy: No such file or directory", path));
+    }
+    nodes.at(path).content += bytes;
+}
+
 void MemoryGuest::remove(const std::string& path) {
     if (nodes.erase(real(path)) == 0) {
         throw Error(fmt::format("removing '{}' inside the copy: No such file or directory", path));

@@ -33,6 +33,7 @@ public:
     std::vector<std::string> names_in(const std::string& directory) override;
     std::string read(const std::string& path, std::uint64_t limit) override;
     void write(const std::string& path, std::string_view content, mode_t mode) override;
+    void append(const std::string& path, std::string_view bytes) override;
     void remove(const std::string& path) override;
     std::uint64_t free_bytes(const std::string& path) override;
     CommandOutput run(const std::string& line) override;

@@ -2,13 +2,13 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "fixup/facts_boot.hpp"
+#include "tests/support/initramfs_programs.hpp"
 #include "tests/support/memory_guest.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
-#include <set>
 
 namespace coldspare::fixup {
 
@@ -152,32 +152,6 @@ CommandOutput list_initrd(MemoryGuest& guest, const std::string& line) {
     return {0, guest.read(path, 1 << 20)};
 }
 
-/// What mkinitramfs does with its configuration: lines of `modules`, words of the hook.
-CommandOutput rebuild_initrd(MemoryGuest& guest) {
-    std::set<std::string> modules;
-    const std::string file = guest.read("/etc/initramfs-tools/modules", 1 << 20);
-    for (const std::string_view line : split_lines(file)) {
-        if (!line.empty() && !line.starts_with('#')) {
-            modules.insert(std::string(line));
-        }
-    }
-    if (guest.status("/etc/initramfs-tools/hooks/zz-coldspare").kind == FileKind::file) {
-        const std::string hook = guest.read("/etc/initramfs-tools/hooks/zz-coldspare", 1 << 20);
-        std::size_t at = hook.find("manual_add_modules ") + 19;
-        while (at < hook.size()) {
-            const std::size_t end = hook.find_first_of(" \n", at);
-            modules.insert(hook.substr(at, end - at));
-            at = end + 1;
-        }
-    }
-    std::string listing;
-    for (const std::string& module : modules) {
-        listing += fmt::format("usr/lib/modules/{}/kernel/{}.ko\n", version, module);
-    }
-    guest.write(fmt::format("/boot/initrd.img-{}", version), listing, 0644);
-    return {0, "update-initramfs: Generating\n"};
-}
-
 /// grep -rIlFi -e WORD... DIRECTORY...
 CommandOutput grep_files(const MemoryGuest& guest, const std::string& line) {
     const auto lower = [](std::string text) {
@@ -207,7 +181,7 @@ CommandOutput debian_shell(MemoryGuest& guest, const std::string& line) {
         return list_initrd(guest, line);
     }
     if (line.starts_with("update-initramfs")) {
-        return rebuild_initrd(guest);
+        return run_initramfs_program(guest, line);
     }
     if (line.starts_with("grub-install") || line.starts_with("grub2-install")) {
         install_grub2(guest, line.starts_with("grub2") ? "/boot/grub2" : "/boot/grub",
@@ -230,30 +204,13 @@ CommandOutput debian_shell(MemoryGuest& guest, const std::string& line) {
     return {127, "sh: not found\n"};
 }
 
-/// Any program of another family that builds an initramfs: all that the old one had, and virtio.
-CommandOutput rebuild_any(MemoryGuest& guest, const std::string& line) {
-    for (auto& [path, node] : guest.nodes) {
-        const bool named =
-            path.starts_with("/boot/initr") && node.content.find("/modules/") != std::string::npos;
-        const std::size_t at = node.content.find("/modules/") + 9;
-        const std::string its =
-            named ? node.content.substr(at, node.content.find('/', at) - at) : "";
-        if (named && line.find(its) != std::string::npos) {
-            for (const char* module : {"virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net"}) {
-                node.content += fmt::format("usr/lib/modules/{}/kernel/{}.ko\n", its, module);
-            }
-        }
-    }
-    return {0, "built\n"};
-}
-
 CommandOutput simulated_shell(MemoryGuest& guest, const std::string& line) {
     if (line.starts_with("lsinitrd")) {
         return list_initrd(guest, line);
     }
     for (const char* program : {"dracut", "mkinitrd", "update-initramfs"}) {
         if (line.find(program) != std::string::npos) {
-            return rebuild_any(guest, line);
+            return run_initramfs_program(guest, line);
         }
     }
     return debian_shell(guest, line);
