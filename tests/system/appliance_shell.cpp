@@ -129,10 +129,10 @@ private:
         if (at == std::string::npos) {
             throw std::runtime_error("no status: " + output);
         }
-        const bool good = output.compare(at, std::string::npos, "status=0\n") == 0;
+        const int status = std::atoi(output.c_str() + at + mark.size());
         output.resize(at);
-        if (!good) {
-            throw std::runtime_error(output);
+        if (status != 0) {
+            throw std::runtime_error(output + "status " + std::to_string(status));
         }
         return output;
     }

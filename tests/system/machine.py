@@ -21,6 +21,7 @@ NEW_MACS = (NEW_MAC, "52:54:00:12:34:57")
 UEFI = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 UEFI_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 PASSPHRASE_WANTED = "Please unlock disk"
+UEFI_SHELL = "Shell>"
 ADDRESS = "192.0.2.10/24"
 
 
@@ -66,7 +67,7 @@ class Vm:
     count = 0
 
     def __init__(self, image, *, image_format="raw", disk_bus, nic, mac, slot=None, firmware="bios", more_images=(),
-                 passphrase=None, throw_away=True, memory=768):
+                 passphrase=None, loader=None, throw_away=True, memory=768):
         Vm.count += 1
         sockets = tempfile.mkdtemp(prefix="coldspare-vm.")  # short: a socket's path has room for 107 characters
         harness.cleanup.callback(shutil.rmtree, sockets, ignore_errors=True)
@@ -75,7 +76,9 @@ class Vm:
         self.text = ""
         self.started = time.monotonic()
         self._prompts = 0
-        self._passphrase = passphrase
+        # What a person types where: once each.
+        self._answers = {asked: answer for asked, answer in
+                         ((PASSPHRASE_WANTED, passphrase), (UEFI_SHELL, loader and f"fs0:\\{loader}\r")) if answer}
         self._news = threading.Condition()
         macs = (mac,) if isinstance(mac, str) else mac
         self.errors = harness.work(f"qemu-{Vm.count}.err")
@@ -131,13 +134,14 @@ class Vm:
     def wait_boot(self, timeout=400):
         """Waits for the login prompt or a dead end; which of them was seen, or None."""
         deadline = time.monotonic() + harness.patient(timeout)
+        answered = set()
         while time.monotonic() < deadline and self.process.poll() is None:
+            for asked in [asked for asked in self._answers if asked in self.text]:
+                self._send(self._answers.pop(asked))
+                answered.add(asked)
             for pattern in (LOGIN, *DEAD_ENDS):
-                if pattern in self.text:
+                if pattern in self.text and pattern not in answered:
                     return pattern
-            if self._passphrase and PASSPHRASE_WANTED in self.text:
-                self._send(self._passphrase)
-                self._passphrase = None
             with self._news:
                 self._news.wait(1)
         return None
