@@ -135,7 +135,7 @@ public:
         const fs::path image = clone::resolve_generation(image_);
         const fixup::FixupRequest request{.image = image,
                                           .overlay = overlay_,
-                                          .nics = fixup::parse_nics(nics_),
+                                          .wishes = {.nics = fixup::parse_nics(nics_)},
                                           .depth = plan_ ? fixup::Depth::look : fixup::Depth::mend,
                                           .base_root = base_root(image, output),
                                           .program = std::string(program_and_version()),

@@ -13,6 +13,9 @@ constexpr std::uint64_t largest_edited_file = std::uint64_t{2} << 20;
 constexpr std::size_t shown_output = 800;
 
 void check_unchanged(Guest& guest, const FileEdit& edit) {
+    if (edit.kind != EditKind::write) {
+        return;
+    }
     const FileKind kind = guest.status(edit.path).kind;
     const bool same = edit.before ? kind == FileKind::file &&
                                         guest.read(edit.path, largest_edited_file) == *edit.before
@@ -23,12 +26,54 @@ void check_unchanged(Guest& guest, const FileEdit& edit) {
     }
 }
 
+std::string parent_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+void make_parents(Guest& guest, const std::string& path) {
+    const std::string parent = parent_of(path);
+    const FileKind kind = guest.status(parent).kind;
+    if (kind != FileKind::absent) {
+        return; // a link to a directory serves as well
+    }
+    make_parents(guest, parent);
+    guest.make_directory(parent);
+    guest.label_like(parent, parent_of(parent));
+}
+
 void write_and_read_back(Guest& guest, const FileEdit& edit) {
     guest.write(edit.path, edit.after, edit.mode);
     if (guest.read(edit.path, largest_edited_file) != edit.after) {
         throw Error(
             fmt::format("'{}' inside the copy does not read back as it was written", edit.path),
             "its file system may be read-only: check it on the server");
+    }
+}
+
+/// Does it, and gives what is new the SELinux label of its directory.
+void carry_out(Guest& guest, const FileEdit& edit) {
+    make_parents(guest, edit.path);
+    const bool is_new = guest.status(edit.path).kind == FileKind::absent;
+    switch (edit.kind) {
+    case EditKind::write:
+        write_and_read_back(guest, edit);
+        break;
+    case EditKind::remove:
+        guest.remove(edit.path);
+        return;
+    case EditKind::link:
+        if (!is_new) {
+            guest.remove(edit.path);
+        }
+        guest.make_link(edit.path, edit.after);
+        break;
+    case EditKind::copy:
+        guest.copy_file(edit.after, edit.path);
+        break;
+    }
+    if (is_new) {
+        guest.label_like(edit.path, parent_of(edit.path));
     }
 }
 
@@ -55,13 +100,9 @@ void run_command(Guest& guest, const GuestCommand& command) {
 void apply_plan(Guest& guest, const Plan& plan, const NoteCallback& note) {
     for (const FixPlan& fix : plan.fixes) {
         for (const FileEdit& edit : fix.edits) {
-            check_unchanged(guest, edit);
-        }
-    }
-    for (const FixPlan& fix : plan.fixes) {
-        for (const FileEdit& edit : fix.edits) {
             note(fmt::format("{}: editing {}", fix.id, edit.path));
-            write_and_read_back(guest, edit);
+            check_unchanged(guest, edit);
+            carry_out(guest, edit);
         }
         for (const GuestCommand& command : fix.commands) {
             note(fmt::format("{}: {}", fix.id, command.line));

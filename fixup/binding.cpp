@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t largest_file = std::size_t{32} << 20;
-constexpr int format_number = 1;
+constexpr int format_number = 2;
 
 json stamp_to_json(const FileStamp& stamp) {
     return {{"size", stamp.size}, {"modified_ns", stamp.modified_ns}};
@@ -39,10 +39,6 @@ fs::path binding_path(const fs::path& overlay) {
 }
 
 std::string encode_binding(const Binding& binding) {
-    json nics = json::array();
-    for (const NicBinding& nic : binding.nics) {
-        nics.push_back(fmt::format("{}={}", nic.name, nic.mac));
-    }
     json object{{"format", format_number},
                 {"created", binding.created},
                 {"program", binding.program},
@@ -51,7 +47,7 @@ std::string encode_binding(const Binding& binding) {
                 {"base_stamp", stamp_to_json(binding.base_stamp)},
                 {"overlay_stamp", stamp_to_json(binding.overlay_stamp)},
                 {"accelerator", binding.accelerator},
-                {"nics", nics},
+                {"wishes", json::parse(encode_wishes(binding.wishes))},
                 {"report", json::parse(encode_report(binding.report))}};
     return object.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
@@ -73,7 +69,7 @@ Binding parse_binding(std::string_view content) {
                         .base_stamp = stamp_from_json(object.at("base_stamp")),
                         .overlay_stamp = stamp_from_json(object.at("overlay_stamp")),
                         .accelerator = object.at("accelerator"),
-                        .nics = parse_nics(object.at("nics").get<std::vector<std::string>>())};
+                        .wishes = parse_wishes(object.at("wishes").dump())};
         const ApplianceMessage message = decode_message(object.at("report").dump());
         if (!std::holds_alternative<RepairReport>(message)) {
             throw Error("it has no report");

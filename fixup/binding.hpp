@@ -21,7 +21,7 @@ struct Binding {
     FileStamp base_stamp;
     FileStamp overlay_stamp;
     std::string accelerator;
-    std::vector<NicBinding> nics;
+    Wishes wishes;
     RepairReport report;
     friend bool operator==(const Binding&, const Binding&) = default;
 };

@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "fixup/fixes.hpp"
 #include "fixup/grub_image.hpp"
 
 #include <fmt/format.h>
@@ -148,7 +149,7 @@ InitramfsFacts initramfs_facts(Guest& guest) {
 }
 
 BootFacts boot_facts(Guest& guest) {
-    BootFacts facts{.boot_sector = guest.read_disk(0, sector_bytes),
+    BootFacts facts{.boot_sector = guest.read_disk(0, 0, sector_bytes),
                     .core_image = text_of(guest, "/boot/grub/i386-pc/core.img", largest_core_image),
                     .grub_install = exists(guest, "/usr/sbin/grub-install") &&
                                     exists(guest, "/usr/lib/grub/i386-pc/kernel.img"),
@@ -161,7 +162,7 @@ BootFacts boot_facts(Guest& guest) {
                 (exists(guest, "/boot/grub/x86_64-efi") || exists(guest, "/boot/efi/EFI"));
     const std::optional<std::uint64_t> core = core_offset(facts.boot_sector);
     if (core && facts.core_image) {
-        facts.embedded_core = guest.read_disk(*core, facts.core_image->size());
+        facts.embedded_core = guest.read_disk(0, *core, facts.core_image->size());
     }
     constexpr std::array<std::string_view, 3> texts{"/boot/grub/grub.cfg", "/etc/default/grub",
                                                     "/etc/fstab"};
@@ -307,13 +308,16 @@ std::vector<std::string> lost_device_lines(std::string_view path, std::string_vi
 
 Facts gather_facts(Guest& guest) {
     Facts facts{.system = guest.system(),
-                .disk_name = guest.disk_name(),
+                .files = read_files(guest, files_to_read()),
                 .rules_directory = guest.status("/etc/udev/rules.d").kind == FileKind::directory,
                 .rules = rules_files(guest),
                 .initramfs = initramfs_facts(guest),
                 .boot = boot_facts(guest),
                 .boot_free = guest.free_bytes("/boot"),
                 .root_free = guest.free_bytes("/")};
+    for (unsigned disk = 0; disk < guest.disk_count(); ++disk) {
+        facts.disk_names.push_back(guest.disk_name(disk));
+    }
     const bool can_list = exists(guest, "/usr/bin/lsinitramfs");
     std::vector<std::string> versions = kernel_versions(guest);
     facts.left_out = take_out_bare(guest, versions);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "fixup/file_tree.hpp"
 #include "fixup/guest.hpp"
 
 #include <functional>
@@ -58,8 +59,9 @@ struct BootFacts {
 /// All that the plan is made from.
 struct Facts {
     GuestSystem system;
-    std::string disk_name;        ///< Guest::disk_name()
-    bool rules_directory = false; ///< /etc/udev/rules.d
+    std::vector<std::string> disk_names; ///< Guest::disk_name() of each
+    FileTree files;                      ///< what the fixes asked for
+    bool rules_directory = false;        ///< /etc/udev/rules.d
     std::vector<RulesFile> rules;
     std::vector<KernelFacts> kernels;  ///< newest first
     std::vector<std::string> left_out; ///< versions in /boot without /lib/modules, beside others

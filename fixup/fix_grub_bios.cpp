@@ -72,12 +72,12 @@ FixPlan plan_grub_bios(const PlanInput& input) {
         plan.detail = fmt::format("GRUB 2 installed, because {}", wrong);
         plan.edits.push_back({.path = std::string(device_map_path),
                               .before = boot.device_map,
-                              .after = fmt::format("(hd0)\t{}\n", input.facts.disk_name),
+                              .after = fmt::format("(hd0)\t{}\n", input.facts.disk_names.front()),
                               .why = "the disk by its label, because numbers change",
                               .lifetime = Lifetime::during_commands});
-        plan.commands.push_back(
-            {.line = fmt::format("grub-install --target=i386-pc {}", input.facts.disk_name),
-             .why = std::string(wrong)});
+        plan.commands.push_back({.line = fmt::format("grub-install --target=i386-pc {}",
+                                                     input.facts.disk_names.front()),
+                                 .why = std::string(wrong)});
     }
     if (!boot.lost_devices.empty() && plan.outcome != Outcome::cannot) {
         plan = cannot(fmt::format("{} names a disk as no disk of the VM is called",

@@ -52,7 +52,10 @@ std::vector<std::string_view> missing_drivers(const KernelFacts& kernel) {
 }
 
 bool naming_is_edited(const PlanInput& input) {
-    return std::ranges::any_of(input.before, [](const FixPlan& fix) { return !fix.edits.empty(); });
+    return std::ranges::any_of(input.before, [](const FixPlan& fix) {
+        return std::ranges::any_of(
+            fix.edits, [](const FileEdit& edit) { return edit.reach == Reach::initramfs; });
+    });
 }
 
 bool is_host_only(const InitramfsFacts& facts) {

@@ -78,7 +78,8 @@ std::vector<FileEdit> edits_between(const std::vector<RulesFile>& before,
         edits.push_back({.path = after[i].path,
                          .before = existed ? std::optional(before[i].content) : std::nullopt,
                          .after = after[i].content,
-                         .why = "the names of the VM's network cards"});
+                         .why = "the names of the VM's network cards",
+                         .reach = Reach::initramfs});
     }
     return edits;
 }
@@ -112,7 +113,7 @@ FixPlan plan_udev_net(const PlanInput& input) {
     std::set<std::string> pinned;
     for (const RulesFile& file : files) {
         if (file.readable) {
-            pinned.merge(pinned_names(file.content, input.nics));
+            pinned.merge(pinned_names(file.content, input.wishes.nics));
         } else if (is_about_names(file)) {
             plan.warnings.push_back(
                 fmt::format("{} {} and was left as it is", file.path, why_left(file)));
@@ -122,7 +123,7 @@ FixPlan plan_udev_net(const PlanInput& input) {
         if (!file.readable) {
             continue;
         }
-        RulesRewrite rewrite = rewrite_rules(file.content, input.nics, pinned);
+        RulesRewrite rewrite = rewrite_rules(file.content, input.wishes.nics, pinned);
         if (is_about_names(file) || rewrite.content != file.content) {
             for (const std::string& note : rewrite.notes) {
                 plan.warnings.push_back(fmt::format("{}: {}", file.path, note));
@@ -131,7 +132,7 @@ FixPlan plan_udev_net(const PlanInput& input) {
         file.content = std::move(rewrite.content);
         pinned = std::move(rewrite.pinned);
     }
-    for (const NicBinding& nic : input.nics) {
+    for (const NicBinding& nic : input.wishes.nics) {
         if (!pinned.contains(nic.name)) {
             RulesFile& file = file_for_new_rules(files);
             const RuleDialect dialect = file.path.ends_with("z25_persistent-net.rules") &&
@@ -143,7 +144,7 @@ FixPlan plan_udev_net(const PlanInput& input) {
     }
     plan.edits = edits_between(input.facts.rules, files);
     plan.outcome = plan.edits.empty() ? Outcome::not_needed : Outcome::planned;
-    plan.detail = detail_of(input.nics, plan.edits);
+    plan.detail = detail_of(input.wishes.nics, plan.edits);
     return plan;
 }
 

@@ -4,19 +4,24 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace coldspare::fixup {
 
 /// One kind of repair: `fix_*.cpp`, and a row in fixes.cpp.
 struct Fix {
     std::string_view id;
-    std::string_view purpose; ///< one line for a person
+    std::string_view purpose;                ///< one line for a person
+    std::span<const std::string_view> reads; ///< patterns of read_files()
     FixPlan (*plan)(const PlanInput& input);
 };
 
 /// All fixes in the order in which they are planned and applied: the names of network cards first,
 /// because the initramfs carries a copy of them; the boot loader last.
 [[nodiscard]] std::span<const Fix> fixes();
+
+/// The patterns of all of them.
+[[nodiscard]] std::vector<std::string_view> files_to_read();
 
 /// Names of the VM's network cards in the rules of udev.
 [[nodiscard]] FixPlan plan_udev_net(const PlanInput& input);

@@ -78,7 +78,7 @@ private:
     /// to it since.
     [[nodiscard]] bool is_reusable() const {
         return existing_ && existing_->base_root == request_.base_root &&
-               existing_->base_stamp == base_.stamp() && existing_->nics == request_.nics &&
+               existing_->base_stamp == base_.stamp() && existing_->wishes == request_.wishes &&
                existing_->overlay_stamp == stamp_of(overlay_);
     }
 
@@ -104,11 +104,11 @@ private:
 
     [[nodiscard]] RepairReport ask(const fs::path& disk, DiskFormat format, Depth depth) const {
         return run_appliance(request_.appliance,
-                             {.disk = fs::absolute(disk),
+                             {.disks = {fs::absolute(disk)},
                               .format = format,
                               .depth = depth,
                               .accelerator = accelerator_,
-                              .nics = request_.nics},
+                              .wishes = request_.wishes},
                              request_.timeout, note_, stop_);
     }
 
@@ -142,7 +142,7 @@ private:
                               .base_stamp = base_.stamp(),
                               .overlay_stamp = stamp_of(overlay_),
                               .accelerator = std::string(accelerator_word(accelerator_)),
-                              .nics = request_.nics,
+                              .wishes = request_.wishes,
                               .report = report};
         write_file_atomically(binding_path(overlay_), encode_binding(binding));
         overlay.keep();

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "fixup/accelerator.hpp"
-#include "fixup/nic.hpp"
 #include "fixup/repair.hpp"
 
 #include <chrono>
@@ -17,9 +16,9 @@ namespace coldspare::fixup {
 
 /// What to fix, and for which virtual machine.
 struct FixupRequest {
-    std::filesystem::path image;     ///< the clone, raw
-    std::filesystem::path overlay;   ///< empty: "IMAGE.fixup.qcow2"
-    std::vector<NicBinding> nics;    ///< at least one
+    std::filesystem::path image;   ///< the clone, raw
+    std::filesystem::path overlay; ///< empty: "IMAGE.fixup.qcow2"
+    Wishes wishes;
     Depth depth = Depth::mend;       ///< Depth::look: say what would be done and write nothing
     std::string base_root;           ///< the clone's root digest as its manifest has it, or empty
     std::string program;             ///< "coldspare 0.1.0", for the report

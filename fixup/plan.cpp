@@ -9,6 +9,24 @@
 
 namespace coldspare::fixup {
 
+namespace {
+
+std::string edit_text(const FileEdit& edit) {
+    switch (edit.kind) {
+    case EditKind::write:
+        return unified_diff(edit.path, edit.before, edit.after);
+    case EditKind::remove:
+        return fmt::format("  remove {}\n", edit.path);
+    case EditKind::link:
+        return fmt::format("  {} becomes a link to {}\n", edit.path, edit.after);
+    case EditKind::copy:
+        return fmt::format("  {} becomes a copy of {}\n", edit.path, edit.after);
+    }
+    return {};
+}
+
+} // namespace
+
 std::string_view outcome_word(Outcome outcome) {
     switch (outcome) {
     case Outcome::applied:
@@ -19,13 +37,15 @@ std::string_view outcome_word(Outcome outcome) {
         return "cannot";
     case Outcome::planned:
         return "planned";
+    case Outcome::skipped:
+        return "skipped";
     }
     return "cannot";
 }
 
 bool Plan::is_empty() const {
-    return std::ranges::all_of(
-        fixes, [](const FixPlan& fix) { return fix.outcome == Outcome::not_needed; });
+    return std::ranges::all_of(fixes,
+                               [](const FixPlan& fix) { return needs_nothing(fix.outcome); });
 }
 
 const FixPlan* Plan::obstacle() const {
@@ -33,11 +53,21 @@ const FixPlan* Plan::obstacle() const {
     return found == fixes.end() ? nullptr : &*found;
 }
 
-Plan make_plan(const Facts& facts, std::span<const NicBinding> nics) {
+Plan make_plan(const Facts& facts, const Wishes& wishes) {
     Plan plan;
+    FileTree files = facts.files;
     for (const Fix& fix : fixes()) {
-        FixPlan made = fix.plan({.facts = facts, .nics = nics, .before = plan.fixes});
+        FixPlan made{.outcome = Outcome::skipped, .detail = "left out with --skip"};
+        if (!wishes.skip.contains(std::string(fix.id))) {
+            made =
+                fix.plan({.facts = facts, .wishes = wishes, .files = files, .before = plan.fixes});
+        }
         made.id = fix.id;
+        for (const FileEdit& edit : made.edits) {
+            if (edit.lifetime == Lifetime::lasting) {
+                files.apply(edit);
+            }
+        }
         plan.fixes.push_back(std::move(made));
     }
     return plan;
@@ -53,7 +83,7 @@ std::string plan_text(const Plan& plan) {
         for (const FileEdit& edit : fix.edits) {
             const bool stays = edit.lifetime == Lifetime::lasting;
             text += fmt::format("  {}{}:\n", edit.why, stays ? "" : " (undone afterwards)");
-            text += unified_diff(edit.path, edit.before, edit.after);
+            text += edit_text(edit);
         }
         for (const GuestCommand& command : fix.commands) {
             text += fmt::format("  run inside the copy: {}\n    {}\n", command.line, command.why);

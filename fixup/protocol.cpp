@@ -34,14 +34,6 @@ json parse(std::string_view text, std::string_view who) {
     return object;
 }
 
-json nics_to_json(const std::vector<NicBinding>& nics) {
-    json list = json::array();
-    for (const NicBinding& nic : nics) {
-        list.push_back({{"name", nic.name}, {"mac", nic.mac}});
-    }
-    return list;
-}
-
 json vm_to_json(const VmRequirements& vm) {
     json nics = json::array();
     for (const VmNic& nic : vm.nics) {
@@ -102,8 +94,8 @@ VmRequirements vm_from_json(const json& object) {
 }
 
 Outcome outcome_from_word(const std::string& word) {
-    for (const Outcome outcome :
-         {Outcome::applied, Outcome::not_needed, Outcome::cannot, Outcome::planned}) {
+    for (const Outcome outcome : {Outcome::applied, Outcome::not_needed, Outcome::cannot,
+                                  Outcome::planned, Outcome::skipped}) {
         if (outcome_word(outcome) == word) {
             return outcome;
         }
@@ -144,24 +136,36 @@ ApplianceMessage message_from_json(const json& object) {
 } // namespace
 
 std::string encode_request(const ApplianceRequest& request) {
-    return dump({{"disk", request.disk.string()},
+    const auto texts = [](const std::vector<std::filesystem::path>& paths) {
+        json list = json::array();
+        for (const std::filesystem::path& path : paths) {
+            list.push_back(path.string());
+        }
+        return list;
+    };
+    return dump({{"disks", texts(request.disks)},
                  {"format", request.format == DiskFormat::raw ? "raw" : "qcow2"},
                  {"depth", request.depth == Depth::look ? "look" : "mend"},
                  {"accelerator", accelerator_word(request.accelerator)},
-                 {"nics", nics_to_json(request.nics)}});
+                 {"root", request.root},
+                 {"keys", texts(request.keys)},
+                 {"wishes", json::parse(encode_wishes(request.wishes))}});
 }
 
 ApplianceRequest decode_request(std::string_view text) {
     const json object = parse(text, "the caller");
     try {
         ApplianceRequest request{
-            .disk = object.at("disk").get<std::string>(),
             .format = object.at("format") == "raw" ? DiskFormat::raw : DiskFormat::qcow2,
             .depth = object.at("depth") == "mend" ? Depth::mend : Depth::look,
-            .accelerator = object.at("accelerator") == "kvm" ? Accelerator::kvm : Accelerator::tcg};
-        for (const json& nic : list_in(object, "nics")) {
-            request.nics.push_back(parse_nic(fmt::format("{}={}", nic.at("name").get<std::string>(),
-                                                         nic.at("mac").get<std::string>())));
+            .accelerator = object.at("accelerator") == "kvm" ? Accelerator::kvm : Accelerator::tcg,
+            .root = object.at("root"),
+            .wishes = parse_wishes(object.at("wishes").dump())};
+        for (const json& path : list_in(object, "disks")) {
+            request.disks.emplace_back(path.get<std::string>());
+        }
+        for (const json& path : list_in(object, "keys")) {
+            request.keys.emplace_back(path.get<std::string>());
         }
         return request;
     } catch (const json::exception& error) {

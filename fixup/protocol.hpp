@@ -21,11 +21,13 @@ enum class DiskFormat { raw, qcow2 };
 
 /// What the helper is asked to do.
 struct ApplianceRequest {
-    std::filesystem::path disk;
+    std::vector<std::filesystem::path> disks; ///< in the order of the server; all of one format
     DiskFormat format = DiskFormat::qcow2;
     Depth depth = Depth::look;
     Accelerator accelerator = Accelerator::tcg;
-    std::vector<NicBinding> nics;
+    std::string root; ///< the system to fix where there are several ("/dev/sda2"), or empty
+    std::vector<std::filesystem::path> keys; ///< files with a passphrase for LUKS each
+    Wishes wishes;
     friend bool operator==(const ApplianceRequest&, const ApplianceRequest&) = default;
 };
 

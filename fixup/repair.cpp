@@ -131,11 +131,11 @@ void check_no_module_lost(const Facts& before, const Facts& after) {
     }
 }
 
-RepairReport report_of(const Facts& facts, const Plan& plan, std::span<const NicBinding> nics) {
+RepairReport report_of(const Facts& facts, const Plan& plan, const Wishes& wishes) {
     RepairReport report{.system = fmt::format("{} {}, {}", facts.system.distro,
                                               facts.system.product, facts.system.arch),
                         .plan_text = plan_text(plan),
-                        .vm = vm_requirements(facts, nics)};
+                        .vm = vm_requirements(facts, wishes.nics)};
     for (const FixPlan& fix : plan.fixes) {
         report.fixes.push_back(
             {.id = fix.id, .outcome = fix.outcome, .detail = fix.detail, .hint = fix.hint});
@@ -146,11 +146,11 @@ RepairReport report_of(const Facts& facts, const Plan& plan, std::span<const Nic
     return report;
 }
 
-void check_result(const Facts& before, const Facts& after, std::span<const NicBinding> nics) {
+void check_result(const Facts& before, const Facts& after, const Wishes& wishes) {
     check_no_module_lost(before, after);
-    const Plan remaining = make_plan(after, nics);
+    const Plan remaining = make_plan(after, wishes);
     for (const FixPlan& fix : remaining.fixes) {
-        if (fix.outcome != Outcome::not_needed) {
+        if (!needs_nothing(fix.outcome)) {
             throw Error(fmt::format("the fix '{}' did not help: {}", fix.id, fix.detail),
                         fix.hint.empty() ? "nothing was changed; see with --plan what was tried"
                                          : fix.hint);
@@ -161,8 +161,8 @@ void check_result(const Facts& before, const Facts& after, std::span<const NicBi
 } // namespace
 
 bool RepairReport::is_clean() const {
-    return std::ranges::all_of(
-        fixes, [](const FixOutcome& fix) { return fix.outcome == Outcome::not_needed; });
+    return std::ranges::all_of(fixes,
+                               [](const FixOutcome& fix) { return needs_nothing(fix.outcome); });
 }
 
 const FixOutcome* RepairReport::obstacle() const {
@@ -170,12 +170,11 @@ const FixOutcome* RepairReport::obstacle() const {
     return found == fixes.end() ? nullptr : &*found;
 }
 
-RepairReport repair(Guest& guest, std::span<const NicBinding> nics, Depth depth,
-                    const NoteCallback& note) {
+RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteCallback& note) {
     note("looking at boot loader, initramfs and names");
     const Facts facts = gather_facts(guest);
-    const Plan plan = make_plan(facts, nics);
-    RepairReport report = report_of(facts, plan, nics);
+    const Plan plan = make_plan(facts, wishes);
+    RepairReport report = report_of(facts, plan, wishes);
     if (depth == Depth::look || report.is_clean() || report.obstacle() != nullptr) {
         return report;
     }
@@ -184,7 +183,7 @@ RepairReport repair(Guest& guest, std::span<const NicBinding> nics, Depth depth,
     note("checking the result");
     report.files = watch.changed();
     check_written(plan, report.files, watch);
-    check_result(facts, gather_facts(guest), nics);
+    check_result(facts, gather_facts(guest), wishes);
     for (FixOutcome& fix : report.fixes) {
         fix.outcome = fix.outcome == Outcome::planned ? Outcome::applied : fix.outcome;
     }

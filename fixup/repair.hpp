@@ -3,7 +3,6 @@
 #include "fixup/apply.hpp"
 #include "fixup/vm_requirements.hpp"
 
-#include <span>
 #include <string>
 #include <vector>
 
@@ -44,7 +43,7 @@ struct RepairReport {
 /// gathered again must give an empty plan, no initramfs may have lost a module, and the files that
 /// changed are looked up by their change time, not guessed. A plan with an obstacle is not applied.
 /// Throws Error.
-[[nodiscard]] RepairReport repair(Guest& guest, std::span<const NicBinding> nics, Depth depth,
+[[nodiscard]] RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth,
                                   const NoteCallback& note);
 
 } // namespace coldspare::fixup

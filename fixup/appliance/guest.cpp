@@ -1,8 +1,8 @@
 #include "fixup/appliance/guest.hpp"
 
 #include "base/error.hpp"
-#include "base/handle.hpp"
-#include "base/text.hpp"
+#include "fixup/appliance/appliance.hpp"
+#include "fixup/appliance/volumes.hpp"
 
 #include <fmt/format.h>
 
@@ -11,84 +11,31 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <deque>
-#include <utility>
 
 namespace coldspare::fixup {
 
 namespace {
 
-constexpr const char* label = "fixdiska"; // letters only, at most 20
-constexpr const char* device = "/dev/disk/guestfs/fixdiska";
-constexpr int memory_mib = 1536;
-constexpr int processors = 2;
-constexpr std::size_t kept_log_lines = 20;
-
-using CString = Handle<char, std::free>;
-
-/// A NULL-terminated list of C strings, both of which libguestfs gives away.
-struct FreeList {
-    void operator()(char** list) const noexcept {
-        for (char** item = list; *item != nullptr; ++item) {
-            std::free(*item);
-        }
-        std::free(list);
-    }
-};
-using CStringList = std::unique_ptr<char*, FreeList>;
 using StatNs = Handle<struct guestfs_statns, guestfs_free_statns>;
 using StatVfs = Handle<struct guestfs_statvfs, guestfs_free_statvfs>;
-
-/// The last lines that the appliance and the library said: what an error message alone leaves open.
-struct LogTail {
-    std::deque<std::string> lines;
-    std::string partial;
-
-    void add(std::string_view text) {
-        partial += text;
-        for (std::size_t end = partial.find('\n'); end != std::string::npos;
-             end = partial.find('\n')) {
-            lines.push_back(
-                printable(std::string_view(partial).substr(0, std::min<std::size_t>(end, 200))));
-            partial.erase(0, end + 1);
-        }
-        while (lines.size() > kept_log_lines) {
-            lines.pop_front();
-        }
-        partial.resize(std::min<std::size_t>(partial.size(), 4096));
-    }
-};
-
-void keep_log(guestfs_h*, void* opaque, uint64_t, int, int, const char* text, size_t length,
-              const uint64_t*, size_t) noexcept {
-    try {
-        static_cast<LogTail*>(opaque)->add({text, length});
-    } catch (...) { // no room for a log line: the line is lost, and nothing else
-    }
-}
 
 class LibguestfsGuest final : public ApplianceGuest {
 public:
     LibguestfsGuest(const ApplianceRequest& request, const NoteCallback& note)
-        : guestfs_(guestfs_create_flags(GUESTFS_CREATE_NO_ENVIRONMENT)) {
-        if (!guestfs_) {
-            throw Error("cannot create a libguestfs handle: out of memory");
-        }
-        configure(request);
-        note("starting the appliance");
-        check(guestfs_launch(handle()), "starting the appliance");
+        : appliance_(request) {
         note("looking for the system on the disk");
-        inspect();
-        mount_all();
+        open_encrypted(appliance_, request.keys);
+        system_ = mount_system(appliance_, request.root);
     }
 
     void finish() override {
-        check(guestfs_umount_all(handle()), "unmounting the copy's file systems");
-        check(guestfs_shutdown(handle()), "flushing the disk and ending the appliance");
+        appliance_.check(guestfs_umount_all(handle()), "unmounting the copy's file systems");
+        appliance_.check(guestfs_shutdown(handle()), "flushing the disk and ending the appliance");
     }
 
     GuestSystem system() override { return system_; }
-    std::string disk_name() const override { return device; }
+    unsigned disk_count() const override { return appliance_.disk_count(); }
+    std::string disk_name(unsigned disk) const override { return Appliance::disk_name(disk); }
 
     FileStatus status(const std::string& path) override {
         const StatNs info(guestfs_lstatns(handle(), path.c_str()));
@@ -96,31 +43,32 @@ public:
             if (guestfs_last_errno(handle()) == ENOENT || guestfs_last_errno(handle()) == ENOTDIR) {
                 return {};
             }
-            fail(fmt::format("looking at '{}' inside the copy", path));
+            appliance_.fail(fmt::format("looking at '{}' inside the copy", path));
         }
         constexpr int64_t type_bits = 0170000;
         const std::uint64_t size = static_cast<std::uint64_t>(info->st_size);
+        const mode_t mode = static_cast<mode_t>(info->st_mode & 07777);
         switch (info->st_mode & type_bits) {
         case 0100000:
-            return {FileKind::file, size};
+            return {FileKind::file, size, mode};
         case 0040000:
-            return {FileKind::directory, size};
+            return {FileKind::directory, size, mode};
         case 0120000:
-            return {FileKind::symlink, size};
+            return {FileKind::symlink, size, mode};
         default:
-            return {FileKind::other, size};
+            return {FileKind::other, size, mode};
         }
     }
 
     std::vector<std::string> names_in(const std::string& directory) override {
         const int is_directory = guestfs_is_dir_opts(handle(), directory.c_str(),
                                                      GUESTFS_IS_DIR_OPTS_FOLLOWSYMLINKS, 1, -1);
-        check(is_directory, fmt::format("looking at '{}' inside the copy", directory));
+        appliance_.check(is_directory, fmt::format("looking at '{}' inside the copy", directory));
         if (is_directory == 0) {
             return {};
         }
-        std::vector<std::string> names = strings(guestfs_ls(handle(), directory.c_str()),
-                                                 fmt::format("listing '{}'", directory));
+        std::vector<std::string> names = appliance_.strings(guestfs_ls(handle(), directory.c_str()),
+                                                            fmt::format("listing '{}'", directory));
         std::ranges::sort(names);
         return names;
     }
@@ -128,36 +76,67 @@ public:
     std::string read(const std::string& path, std::uint64_t limit) override {
         const std::string what = fmt::format("reading '{}' inside the copy", path);
         const int64_t size = guestfs_filesize(handle(), path.c_str());
-        check(size < 0 ? -1 : 0, what);
+        appliance_.check(size < 0 ? -1 : 0, what);
         if (static_cast<std::uint64_t>(size) > limit) {
             throw Error(fmt::format("{}: it has {} bytes, and at most {} are read of such a file",
                                     what, size, limit));
         }
         std::size_t length = 0;
         const CString content(guestfs_read_file(handle(), path.c_str(), &length));
-        check(content ? 0 : -1, what);
+        appliance_.check(content ? 0 : -1, what);
         return {content.get(), length};
     }
 
     void write(const std::string& path, std::string_view content, mode_t mode) override {
         const std::string what = fmt::format("writing '{}' inside the copy", path);
         const bool is_new = status(path).kind == FileKind::absent;
-        check(guestfs_write(handle(), path.c_str(), content.data(), content.size()), what);
+        appliance_.check(guestfs_write(handle(), path.c_str(), content.data(), content.size()),
+                         what);
         if (is_new) {
-            check(guestfs_chmod(handle(), static_cast<int>(mode), path.c_str()), what);
+            appliance_.check(guestfs_chmod(handle(), static_cast<int>(mode), path.c_str()), what);
         }
     }
 
     void remove(const std::string& path) override {
-        check(guestfs_rm(handle(), path.c_str()),
-              fmt::format("removing '{}' inside the copy", path));
+        appliance_.check(guestfs_rm(handle(), path.c_str()),
+                         fmt::format("removing '{}' inside the copy", path));
+    }
+
+    std::string link_target(const std::string& path) override {
+        const CString target(guestfs_readlink(handle(), path.c_str()));
+        appliance_.check(target ? 0 : -1,
+                         fmt::format("reading the link '{}' inside the copy", path));
+        return target.get();
+    }
+    void make_link(const std::string& path, const std::string& target) override {
+        appliance_.check(guestfs_ln_s(handle(), target.c_str(), path.c_str()),
+                         fmt::format("making the link '{}' inside the copy", path));
+    }
+    void make_directory(const std::string& path) override {
+        appliance_.check(guestfs_mkdir_mode(handle(), path.c_str(), 0755),
+                         fmt::format("making the directory '{}' inside the copy", path));
+    }
+    void copy_file(const std::string& from, const std::string& to) override {
+        appliance_.check(guestfs_cp(handle(), from.c_str(), to.c_str()),
+                         fmt::format("copying '{}' to '{}' inside the copy", from, to));
+    }
+    void label_like(const std::string& path, const std::string& model) override {
+        constexpr const char* name = "security.selinux";
+        std::size_t size = 0;
+        const CString value(guestfs_lgetxattr(handle(), model.c_str(), name, &size));
+        if (value) { // else no SELinux, or a file system without labels
+            appliance_.check(guestfs_lsetxattr(handle(), name, value.get(), static_cast<int>(size),
+                                               path.c_str()),
+                             fmt::format("labelling '{}' inside the copy", path));
+        }
     }
 
     std::uint64_t free_bytes(const std::string& path) override {
         const std::string existing =
             status(path).kind == FileKind::absent ? std::string("/") : path;
         const StatVfs info(guestfs_statvfs(handle(), existing.c_str()));
-        check(info ? 0 : -1, fmt::format("asking for the room in '{}' inside the copy", path));
+        appliance_.check(info ? 0 : -1,
+                         fmt::format("asking for the room in '{}' inside the copy", path));
         return static_cast<std::uint64_t>(info->bavail) * static_cast<std::uint64_t>(info->frsize);
     }
 
@@ -170,7 +149,7 @@ public:
             line);
         const CString output(guestfs_sh(handle(), script.c_str()));
         const std::string what = fmt::format("running '{}' inside the copy", line);
-        check(output ? 0 : -1, what);
+        appliance_.check(output ? 0 : -1, what);
         const std::string_view text(output.get());
         const std::size_t at = text.rfind(mark);
         if (at == std::string_view::npos) {
@@ -180,16 +159,17 @@ public:
                 .text = std::string(text.substr(0, at))};
     }
 
-    std::string read_disk(std::uint64_t offset, std::uint64_t size) override {
+    std::string read_disk(unsigned disk, std::uint64_t offset, std::uint64_t size) override {
+        const std::string device = Appliance::disk_name(disk);
         std::string bytes;
         constexpr std::uint64_t piece = std::uint64_t{1} << 20; // messages have at most 4 MiB
         while (bytes.size() < size) {
             const std::uint64_t left = std::min(piece, size - bytes.size());
             std::size_t got = 0;
-            const CString part(guestfs_pread_device(handle(), device, static_cast<int>(left),
-                                                    static_cast<int64_t>(offset + bytes.size()),
-                                                    &got));
-            check(part ? 0 : -1, "reading the copy's boot sectors");
+            const CString part(
+                guestfs_pread_device(handle(), device.c_str(), static_cast<int>(left),
+                                     static_cast<int64_t>(offset + bytes.size()), &got));
+            appliance_.check(part ? 0 : -1, "reading the copy's boot sectors");
             bytes.append(part.get(), got);
             if (got < left) {
                 break;
@@ -199,108 +179,9 @@ public:
     }
 
 private:
-    guestfs_h* handle() const { return guestfs_.get(); }
+    guestfs_h* handle() const { return appliance_.handle(); }
 
-    [[noreturn]] void fail(const std::string& what) {
-        const char* reason = guestfs_last_error(handle());
-        std::string hint;
-        for (const std::string& line : log_.lines) {
-            hint += (hint.empty() ? "the appliance's last words: " : " | ") + line;
-        }
-        throw Error(
-            fmt::format("{}: {}", what, printable(reason != nullptr ? reason : "no reason given")),
-            hint);
-    }
-    void check(int result, const std::string& what) {
-        if (result == -1) {
-            fail(what);
-        }
-    }
-    std::vector<std::string> strings(char** list, const std::string& what) {
-        const CStringList owned(list);
-        check(owned ? 0 : -1, what);
-        std::vector<std::string> result;
-        for (char** item = list; *item != nullptr; ++item) {
-            result.emplace_back(*item);
-        }
-        return result;
-    }
-    std::string text(char* string, const std::string& what) {
-        const CString owned(string);
-        check(owned ? 0 : -1, what);
-        return printable(owned.get());
-    }
-
-    void configure(const ApplianceRequest& request) {
-        guestfs_set_error_handler(handle(), nullptr, nullptr);
-        check(guestfs_set_event_callback(handle(), keep_log,
-                                         GUESTFS_EVENT_APPLIANCE | GUESTFS_EVENT_LIBRARY |
-                                             GUESTFS_EVENT_WARNING,
-                                         0, &log_),
-              "asking libguestfs for its messages");
-        check(guestfs_set_backend(handle(), "direct"), "choosing the backend");
-        if (request.accelerator == Accelerator::tcg) {
-            check(guestfs_set_backend_setting(handle(), "force_tcg", "1"), "choosing TCG");
-        }
-        for (const char* variable : {"LIBGUESTFS_TMPDIR", "TMPDIR"}) {
-            if (const char* directory = std::getenv(variable)) {
-                check(guestfs_set_tmpdir(handle(), directory), "choosing the temporary directory");
-                break;
-            }
-        }
-        check(guestfs_set_memsize(handle(), memory_mib), "choosing the appliance's memory");
-        check(guestfs_set_smp(handle(), processors), "choosing the appliance's processors");
-        // Programs of a glibc before 2.15 die without the vsyscall page.
-        check(guestfs_set_append(handle(), "vsyscall=emulate"), "choosing kernel arguments");
-        check(guestfs_add_drive_opts(handle(), request.disk.c_str(), GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                                     request.format == DiskFormat::raw ? "raw" : "qcow2",
-                                     GUESTFS_ADD_DRIVE_OPTS_READONLY,
-                                     request.depth == Depth::look ? 1 : 0,
-                                     GUESTFS_ADD_DRIVE_OPTS_LABEL, label, -1),
-              fmt::format("adding the disk '{}'", request.disk.string()));
-    }
-
-    void inspect() {
-        const std::vector<std::string> roots =
-            strings(guestfs_inspect_os(handle()), "looking for the system on the disk");
-        if (roots.size() != 1) {
-            throw Error(roots.empty() ? std::string("there is no operating system on the disk")
-                                      : fmt::format("there are {} operating systems on the disk",
-                                                    roots.size()),
-                        roots.empty() ? "an encrypted disk, or a clone of only a part of the disks?"
-                                      : "this version fixes disks with one system");
-        }
-        root_ = roots.front();
-        system_.distro = text(guestfs_inspect_get_distro(handle(), root_.c_str()), "inspection");
-        system_.product =
-            text(guestfs_inspect_get_product_name(handle(), root_.c_str()), "inspection");
-        system_.arch = text(guestfs_inspect_get_arch(handle(), root_.c_str()), "inspection");
-        system_.package_format =
-            text(guestfs_inspect_get_package_format(handle(), root_.c_str()), "inspection");
-    }
-
-    void mount_all() {
-        const std::vector<std::string> pairs =
-            strings(guestfs_inspect_get_mountpoints(handle(), root_.c_str()), "inspection");
-        std::vector<std::pair<std::string, std::string>> mounts;
-        for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
-            mounts.emplace_back(pairs[i], pairs[i + 1]);
-        }
-        std::ranges::sort(mounts, {}, [](const auto& mount) {
-            return std::pair(mount.first.size(), mount.first);
-        });
-        for (const auto& [point, source] : mounts) {
-            if (guestfs_mount(handle(), source.c_str(), point.c_str()) == 0) {
-                system_.mount_points.push_back(point);
-            } else if (point == "/" || point.starts_with("/boot") || point.starts_with("/usr")) {
-                fail(fmt::format("mounting {} of the copy", point));
-            } // else a data disk that was not cloned, say: nothing here needs it
-        }
-    }
-
-    LogTail log_; // outlives the handle, which writes to it
-    Handle<guestfs_h, guestfs_close> guestfs_;
-    std::string root_;
+    Appliance appliance_;
     GuestSystem system_;
 };
 
@@ -308,6 +189,7 @@ private:
 
 std::unique_ptr<ApplianceGuest> open_guest(const ApplianceRequest& request,
                                            const NoteCallback& note) {
+    note("starting the appliance");
     return std::make_unique<LibguestfsGuest>(request, note);
 }
 

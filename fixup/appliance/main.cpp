@@ -32,7 +32,7 @@ void work() {
     const NoteCallback note = [](std::string_view text) { say(encode_note(text)); };
     const ApplianceRequest request = decode_request(read_file("/dev/stdin", largest_request));
     const std::unique_ptr<ApplianceGuest> guest = open_guest(request, note);
-    const RepairReport report = repair(*guest, request.nics, request.depth, note);
+    const RepairReport report = repair(*guest, request.wishes, request.depth, note);
     note("closing the disk");
     guest->finish();
     say(encode_report(report));

@@ -14,7 +14,7 @@ Facts debian() {
 }
 
 FixPlan plan_for(const Facts& facts) {
-    return plan_grub_bios({.facts = facts, .nics = {}, .before = {}});
+    return plan_grub_bios({.facts = facts, .wishes = {}, .files = facts.files, .before = {}});
 }
 
 } // namespace

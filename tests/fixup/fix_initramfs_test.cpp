@@ -22,7 +22,7 @@ Facts debian() {
 }
 
 FixPlan plan_for(const Facts& facts, const std::vector<FixPlan>& before = {}) {
-    return plan_initramfs({.facts = facts, .nics = {}, .before = before});
+    return plan_initramfs({.facts = facts, .wishes = {}, .files = facts.files, .before = before});
 }
 
 const FileEdit* edit_of(const FixPlan& plan, const std::string& path) {
@@ -87,7 +87,8 @@ TEST_CASE("edited names are copied into every initramfs again") {
     Facts facts = debian();
     facts.kernels[0].in_initrd.insert(virtio.begin(), virtio.end());
     const std::vector<FixPlan> names{
-        {.id = "udev-persistent-net", .edits = {{.path = "/x", .after = "y"}}}};
+        {.id = "udev-persistent-net",
+         .edits = {{.path = "/x", .after = "y", .reach = Reach::initramfs}}}};
     const FixPlan plan = plan_for(facts, names);
     CHECK(plan.outcome == Outcome::planned);
     CHECK(plan.detail == "initramfs of 6.1.0-1-amd64 rebuilt with the new names");
@@ -97,7 +98,8 @@ TEST_CASE("MODULES=most needs no list, and its settings stay") {
     Facts facts = debian();
     facts.initramfs.mode = "most";
     facts.kernels[0].in_initrd.insert(virtio.begin(), virtio.end());
-    const std::vector<FixPlan> names{{.id = "x", .edits = {{.path = "/x", .after = "y"}}}};
+    const std::vector<FixPlan> names{
+        {.id = "x", .edits = {{.path = "/x", .after = "y", .reach = Reach::initramfs}}}};
     const FixPlan plan = plan_for(facts, names);
     REQUIRE(plan.edits.size() == 1);
     CHECK(plan.edits[0].after == "COMPRESSLEVEL=1\n");

@@ -22,7 +22,8 @@ std::string old_rule(const std::string& name) {
 
 FixPlan plan_for(std::vector<RulesFile> files) {
     const Facts facts{.rules_directory = true, .rules = std::move(files)};
-    return plan_udev_net({.facts = facts, .nics = nics, .before = {}});
+    return plan_udev_net(
+        {.facts = facts, .wishes = {.nics = nics}, .files = facts.files, .before = {}});
 }
 
 } // namespace
@@ -84,7 +85,8 @@ TEST_CASE("a file that is too large is left and reported") {
 
 TEST_CASE("a system without udev rules cannot be fixed") {
     const Facts facts;
-    const FixPlan plan = plan_udev_net({.facts = facts, .nics = nics, .before = {}});
+    const FixPlan plan = plan_udev_net(
+        {.facts = facts, .wishes = {.nics = nics}, .files = facts.files, .before = {}});
     CHECK(plan.outcome == Outcome::cannot);
     CHECK_FALSE(plan.hint.empty());
 }

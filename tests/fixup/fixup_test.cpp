@@ -59,7 +59,7 @@ public:
     }
     [[nodiscard]] FixupRequest request() const {
         return {.image = image(),
-                .nics = {{"eth0", "52:54:00:12:34:56"}},
+                .wishes = {.nics = {{"eth0", "52:54:00:12:34:56"}}},
                 .base_root = "abcd",
                 .program = "coldspare test",
                 .appliance = program(),
@@ -134,14 +134,14 @@ TEST_CASE("an overlay of another clone, or for another card, is made anew") {
         other.base_root.clear();
     }
     SUBCASE("another card") {
-        other.nics[0].mac = "52:54:00:99:99:99";
+        other.wishes.nics[0].mac = "52:54:00:99:99:99";
     }
     SUBCASE("the image was written") {
         write_file_atomically(bench.image(), std::string(1 << 20, 'y'));
     }
     CHECK(bench.run(other).changed);
     CHECK(bench.asked().find("\"depth\":\"mend\"") != std::string::npos);
-    CHECK(read_binding(bench.report())->nics == other.nics);
+    CHECK(read_binding(bench.report())->wishes == other.wishes);
 }
 
 TEST_CASE("an overlay that a virtual machine wrote to is never replaced") {

@@ -26,11 +26,18 @@ RepairReport some_report() {
 } // namespace
 
 TEST_CASE("a request arrives as it was sent") {
-    const ApplianceRequest request{.disk = "/srv/a \"b\".img",
+    const ApplianceRequest request{.disks = {"/srv/a \"b\".img", "/srv/b"},
                                    .format = DiskFormat::raw,
                                    .depth = Depth::mend,
                                    .accelerator = Accelerator::kvm,
-                                   .nics = {{"eth0", "52:54:00:12:34:56"}}};
+                                   .root = "/dev/sda2",
+                                   .keys = {"/srv/key"},
+                                   .wishes = {.nics = {{"eth0", "52:54:00:12:34:56"}},
+                                              .holds = {"cyrus-imapd"},
+                                              .initiator_name = "iqn.2026-11.example:x",
+                                              .initramfs = InitramfsWay::append,
+                                              .agents = Agents::disable,
+                                              .skip = {"grub-bios"}}};
     CHECK(decode_request(encode_request(request)) == request);
 }
 
@@ -88,7 +95,7 @@ TEST_CASE("the report beside an overlay reads back") {
                           .base_stamp = {.size = 4096, .modified_ns = 1},
                           .overlay_stamp = {.size = 9, .modified_ns = 1700000000123456789},
                           .accelerator = "tcg",
-                          .nics = {{"eth0", "52:54:00:12:34:56"}},
+                          .wishes = {.nics = {{"eth0", "52:54:00:12:34:56"}}},
                           .report = some_report()};
     CHECK(parse_binding(encode_binding(binding)) == binding);
     for (const char* content : {"", "[]", "{}", "{\"format\":2}", "{\"format\":1}"}) {

@@ -29,7 +29,7 @@ std::vector<Outcome> outcomes(const RepairReport& report) {
 TEST_CASE("a look plans and writes nothing") {
     MemoryGuest guest = make_debian_guest();
     const auto before = guest.nodes;
-    const RepairReport report = repair(guest, nics, Depth::look, quiet);
+    const RepairReport report = repair(guest, {.nics = nics}, Depth::look, quiet);
     CHECK(guest.nodes == before);
     CHECK(outcomes(report) == std::vector{Outcome::planned, Outcome::planned, Outcome::not_needed});
     CHECK(report.plan_text.find("+SUBSYSTEM==\"net\"") != std::string::npos);
@@ -40,7 +40,7 @@ TEST_CASE("a look plans and writes nothing") {
 TEST_CASE("a mended guest needs nothing more, and only lasting edits are left") {
     MemoryGuest guest = make_debian_guest();
     const auto before = guest.nodes;
-    const RepairReport report = repair(guest, nics, Depth::mend, quiet);
+    const RepairReport report = repair(guest, {.nics = nics}, Depth::mend, quiet);
     CHECK(outcomes(report) == std::vector{Outcome::applied, Outcome::applied, Outcome::not_needed});
     std::vector<std::string> changed;
     for (const auto& [path, node] : guest.nodes) {
@@ -51,7 +51,7 @@ TEST_CASE("a mended guest needs nothing more, and only lasting edits are left") 
     CHECK(changed == std::vector<std::string>{"/boot/initrd.img-6.1.0-1-amd64",
                                               "/etc/initramfs-tools/modules", debian_rules_path});
     const auto mended = guest.nodes;
-    const RepairReport again = repair(guest, nics, Depth::mend, quiet);
+    const RepairReport again = repair(guest, {.nics = nics}, Depth::mend, quiet);
     CHECK(again.is_clean());
     CHECK(again.files.empty());
     CHECK(guest.nodes == mended);
@@ -61,7 +61,7 @@ TEST_CASE("GRUB is installed by the disk's label, and the device map comes back"
     MemoryGuest guest = make_debian_guest();
     guest.put("/boot/grub/device.map", "(hd0) /dev/disk/by-id/ata-OLD\n");
     guest.disk.assign(512, '\0');
-    const RepairReport report = repair(guest, nics, Depth::mend, quiet);
+    const RepairReport report = repair(guest, {.nics = nics}, Depth::mend, quiet);
     CHECK(report.fixes[2].outcome == Outcome::applied);
     CHECK(std::ranges::count(guest.lines,
                              "grub-install --target=i386-pc /dev/disk/guestfs/memory") == 1);
@@ -76,7 +76,7 @@ TEST_CASE("a grub-install that reports success and did nothing is found out") {
         return line.starts_with("grub-install") ? CommandOutput{} : shell(self, line);
     };
     CHECK_THROWS_WITH_AS(
-        static_cast<void>(repair(guest, nics, Depth::mend, quiet)),
+        static_cast<void>(repair(guest, {.nics = nics}, Depth::mend, quiet)),
         "the fix 'grub-bios' did not help: GRUB 2 installed, because the boot sector is empty",
         Error);
 }
@@ -92,7 +92,7 @@ TEST_CASE("an initramfs that lost a driver is found out") {
         }
         return shell(self, line);
     };
-    CHECK_THROWS_WITH_AS(static_cast<void>(repair(guest, nics, Depth::mend, quiet)),
+    CHECK_THROWS_WITH_AS(static_cast<void>(repair(guest, {.nics = nics}, Depth::mend, quiet)),
                          "the new initramfs of kernel 6.1.0-1-amd64 lost modules that the old one "
                          "had: ahci, sd_mod",
                          Error);
@@ -105,7 +105,7 @@ TEST_CASE("an initramfs that a rebuild did not write is found out") {
         return line.starts_with("find '") ? CommandOutput{} : shell(self, line);
     };
     try {
-        static_cast<void>(repair(guest, nics, Depth::mend, quiet));
+        static_cast<void>(repair(guest, {.nics = nics}, Depth::mend, quiet));
         FAIL("it ended well");
     } catch (const Error& error) {
         CHECK(error.message() == "'update-initramfs -u -k 6.1.0-1-amd64' reported success and did "
@@ -123,7 +123,7 @@ TEST_CASE("an initramfs behind a link is seen to be written") {
                    ? CommandOutput{0, "/mnt/boot/initrd.img-6.1.0-1-amd64\n"}
                    : shell(self, line);
     };
-    CHECK(repair(guest, nics, Depth::mend, quiet).files ==
+    CHECK(repair(guest, {.nics = nics}, Depth::mend, quiet).files ==
           std::vector<std::string>{"/mnt/boot/initrd.img-6.1.0-1-amd64"});
     CHECK(std::ranges::count(guest.lines,
                              "find '/boot/initrd.img-6.1.0-1-amd64' -newerct @1700000000 -print") ==
@@ -133,7 +133,7 @@ TEST_CASE("an initramfs behind a link is seen to be written") {
 TEST_CASE("the last second counts among the changes, and mount points are quoted") {
     MemoryGuest guest = make_debian_guest();
     guest.identity.mount_points = {"/", "/srv/it's"};
-    static_cast<void>(repair(guest, nics, Depth::mend, quiet));
+    static_cast<void>(repair(guest, {.nics = nics}, Depth::mend, quiet));
     CHECK(std::ranges::count(guest.lines,
                              "find '/' '/srv/it'\\''s' -xdev ! -type d "
                              "-newerct @1700000000 ! -newerct @1700000001 -print") == 1);
@@ -156,7 +156,7 @@ TEST_CASE("a command that says no ends the repair with its last words") {
                    ? CommandOutput{1, "gzip: stdout: No space left on device\n"}
                    : shell(self, line);
     };
-    CHECK_THROWS_WITH_AS(static_cast<void>(repair(guest, nics, Depth::mend, quiet)),
+    CHECK_THROWS_WITH_AS(static_cast<void>(repair(guest, {.nics = nics}, Depth::mend, quiet)),
                          "'update-initramfs -u -k 6.1.0-1-amd64' inside the copy ended with status "
                          "1: gzip: stdout: No space left on device",
                          Error);
@@ -166,7 +166,7 @@ TEST_CASE("an obstacle stops the repair before the first change") {
     MemoryGuest guest = make_debian_guest();
     guest.free = 1;
     const auto before = guest.nodes;
-    const RepairReport report = repair(guest, nics, Depth::mend, quiet);
+    const RepairReport report = repair(guest, {.nics = nics}, Depth::mend, quiet);
     REQUIRE(report.obstacle() != nullptr);
     CHECK(report.obstacle()->id == "initramfs-virtio");
     CHECK(guest.nodes == before);
@@ -175,7 +175,7 @@ TEST_CASE("an obstacle stops the repair before the first change") {
 TEST_CASE("a file that changed since it was looked at is not overwritten") {
     MemoryGuest guest = make_debian_guest();
     const Facts facts = gather_facts(guest);
-    const Plan plan = make_plan(facts, nics);
+    const Plan plan = make_plan(facts, {.nics = nics});
     guest.put(debian_rules_path, "# somebody was here\n");
     const auto before = guest.nodes;
     CHECK_THROWS_WITH_AS(apply_plan(guest, plan, quiet),
@@ -187,7 +187,7 @@ TEST_CASE("a file that changed since it was looked at is not overwritten") {
 
 TEST_CASE("the virtual machine is described for this system") {
     MemoryGuest guest = make_debian_guest();
-    const RepairReport report = repair(guest, nics, Depth::look, quiet);
+    const RepairReport report = repair(guest, {.nics = nics}, Depth::look, quiet);
     CHECK(report.vm.firmware == "bios");
     CHECK(report.vm.machine == "q35");
     CHECK(report.vm.disk_bus == "virtio");
@@ -203,7 +203,7 @@ TEST_CASE("the virtual machine is described for this system") {
 TEST_CASE("a system that insists on /dev/sda gets a disk bus that has one") {
     MemoryGuest guest = make_debian_guest();
     guest.put("/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n");
-    const RepairReport report = repair(guest, nics, Depth::look, quiet);
+    const RepairReport report = repair(guest, {.nics = nics}, Depth::look, quiet);
     CHECK(report.vm.disk_bus == "scsi");
     CHECK(report.warnings.size() == 1);
 }

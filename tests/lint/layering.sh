@@ -26,7 +26,7 @@ home_of() {
     libnbd.h) echo 'clone/nbd_connection.cpp' ;;
     parted/*) echo 'clone/partition_table.cpp' ;;
     liburing.h) echo 'clone/disk_queue.cpp' ;;
-    guestfs.h) echo 'fixup/appliance/guest.cpp' ;;
+    guestfs.h) echo 'fixup/appliance/*.cpp' ;;
     CLI/*) echo 'cli/*' ;;
     nlohmann/json_fwd.hpp) echo '*' ;;
     nlohmann/*) echo '*.cpp' ;;
@@ -80,13 +80,13 @@ for file in "${sources[@]}"; do
   fi
 done
 
-# Only cli/ prints and reads the environment. The helper has no cli/: its main.cpp writes, and its guest.cpp hands the
+# Only cli/ prints and reads the environment. The helper has no cli/: its main.cpp writes, and its appliance.cpp hands the
 # variables that users know from libguestfs on to a handle that was made without them.
 calls='(f|s|v|vf)?printf|f?puts|perror|fmt::print|(secure_)?getenv'
 streams='std::(cout|cerr|clog)'
 while read -r line; do
   complain "$line (only cli/ prints or reads the environment)"
 done < <(grep -HnE "(^|[^A-Za-z0-9_])(($calls)\(|$streams\b)" "${sources[@]}" |
-  grep -vE '^(cli/|fixup/appliance/main\.cpp:)|^fixup/appliance/guest\.cpp:.*getenv' | grep -vE '^[^:]+:[0-9]+: *//' || true)
+  grep -vE '^(cli/|fixup/appliance/main\.cpp:)|^fixup/appliance/appliance\.cpp:.*getenv' | grep -vE '^[^:]+:[0-9]+: *//' || true)
 
 finish "The rules stand in docs/ARCHITECTURE.md."

@@ -54,8 +54,29 @@ inline void check_guest_conformance(Guest& guest, const std::string& room,
     guest.remove(path);
     expect(guest.status(path).kind == FileKind::absent, "a removed file is absent");
     expect(guest.free_bytes("/") > 0, "there is room on the disk");
-    expect(guest.read_disk(0, 512).size() == 512, "the disk has a first sector");
-    expect(guest.disk_name().starts_with("/dev/disk/guestfs/"), "the disk is named by its label");
+    expect(guest.disk_count() == 1, "there is one disk");
+    expect(guest.read_disk(0, 0, 512).size() == 512, "the disk has a first sector");
+    expect(guest.disk_name(0).starts_with("/dev/disk/guestfs/"), "the disk is named by its label");
+
+    const std::string directory = room + "/conformance-directory";
+    guest.make_directory(directory);
+    expect(guest.status(directory).kind == FileKind::directory, "a made directory is there");
+    guest.write(directory + "/one", content, 0644);
+    guest.copy_file(directory + "/one", directory + "/two");
+    expect(guest.read(directory + "/two", limit) == content, "a copied file has every byte");
+    expect(throws([&] { guest.copy_file(directory + "/none", directory + "/two"); }),
+           "what is absent cannot be copied");
+    guest.make_link(directory + "/link", "one");
+    expect(guest.status(directory + "/link").kind == FileKind::symlink, "a link is not followed");
+    expect(guest.link_target(directory + "/link") == "one", "it leads where it was told to");
+    expect(throws([&] { static_cast<void>(guest.link_target(directory + "/one")); }),
+           "a file leads nowhere");
+    expect(throws([&] { guest.make_link(directory + "/link", "two"); }),
+           "a name that is taken cannot become a link");
+    guest.remove(directory + "/link");
+    expect(guest.status(directory + "/one").kind == FileKind::file, "its end leaves the file");
+    guest.label_like(directory + "/one", directory);
+    expect(guest.status(directory + "/one").kind == FileKind::file, "labels change nothing else");
 }
 
 } // namespace coldspare::fixup

@@ -1,96 +1,18 @@
 #include "tests/support/memory_guest.hpp"
 
 #include "base/error.hpp"
-#include "base/text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 namespace coldspare::fixup {
 
 namespace {
 
-constexpr std::string_view version = "6.1.0-1-amd64";
-
 std::string parent_of(const std::string& path) {
     const std::size_t slash = path.rfind('/');
     return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-std::string boot_sector() {
-    using namespace std::string_view_literals;
-    std::string sector(512, '\0');
-    constexpr std::string_view words = "GRUB \0Geom\0Hard Disk\0Read\0 Error"sv;
-    sector.replace(0x180, words.size(), words);
-    sector[0x5C] = '\x01';
-    sector.replace(510, 2, "\x55\xaa");
-    return sector;
-}
-
-std::string core_image() {
-    std::string core(2000, '\0');
-    for (std::size_t i = 0; i < core.size(); ++i) {
-        core[i] = static_cast<char>(i * 7 % 251);
-    }
-    return core;
-}
-
-/// A listing as lsinitramfs prints it; the image of this guest is simply its listing.
-CommandOutput list_initrd(MemoryGuest& guest, const std::string& line) {
-    const std::size_t begin = line.find('\'') + 1;
-    const std::string path = line.substr(begin, line.find('\'', begin) - begin);
-    return {0, guest.read(path, 1 << 20)};
-}
-
-/// What mkinitramfs does with its configuration: lines of `modules`, words of the hook.
-CommandOutput rebuild_initrd(MemoryGuest& guest) {
-    std::set<std::string> modules;
-    const std::string file = guest.read("/etc/initramfs-tools/modules", 1 << 20);
-    for (const std::string_view line : split_lines(file)) {
-        if (!line.empty() && !line.starts_with('#')) {
-            modules.insert(std::string(line));
-        }
-    }
-    if (guest.status("/etc/initramfs-tools/hooks/zz-coldspare").kind == FileKind::file) {
-        const std::string hook = guest.read("/etc/initramfs-tools/hooks/zz-coldspare", 1 << 20);
-        std::size_t at = hook.find("manual_add_modules ") + 19;
-        while (at < hook.size()) {
-            const std::size_t end = hook.find_first_of(" \n", at);
-            modules.insert(hook.substr(at, end - at));
-            at = end + 1;
-        }
-    }
-    std::string listing;
-    for (const std::string& module : modules) {
-        listing += fmt::format("usr/lib/modules/{}/kernel/{}.ko\n", version, module);
-    }
-    guest.write(fmt::format("/boot/initrd.img-{}", version), listing, 0644);
-    return {0, "update-initramfs: Generating\n"};
-}
-
-CommandOutput debian_shell(MemoryGuest& guest, const std::string& line) {
-    if (line.starts_with("lsinitramfs")) {
-        return list_initrd(guest, line);
-    }
-    if (line.starts_with("update-initramfs")) {
-        return rebuild_initrd(guest);
-    }
-    if (line.starts_with("grub-install")) {
-        guest.disk = boot_sector() + guest.read("/boot/grub/i386-pc/core.img", 1 << 20);
-        return {0, "Installation finished. No error reported.\n"};
-    }
-    if (line.starts_with("date")) {
-        return {0, "1700000000\n"};
-    }
-    if (line.starts_with("find /") || line.starts_with("find '")) {
-        return {0, "/boot/initrd.img-6.1.0-1-amd64\n/etc/udev/rules.d/70-persistent-net.rules\n"};
-    }
-    if (line.starts_with("for d in")) {
-        return {0, "/boot\n/etc\n"};
-    }
-    return {127, "sh: not found\n"};
 }
 
 } // namespace
@@ -117,8 +39,9 @@ void MemoryGuest::put_link(const std::string& path, const std::string& target) {
 
 FileStatus MemoryGuest::status(const std::string& path) {
     const auto found = nodes.find(path);
-    return found == nodes.end() ? FileStatus{}
-                                : FileStatus{found->second.kind, found->second.content.size()};
+    return found == nodes.end()
+               ? FileStatus{}
+               : FileStatus{found->second.kind, found->second.content.size(), found->second.mode};
 }
 
 std::vector<std::string> MemoryGuest::names_in(const std::string& directory) {
@@ -176,44 +99,40 @@ CommandOutput MemoryGuest::run(const std::string& line) {
     return shell ? shell(*this, line) : CommandOutput{};
 }
 
-std::string MemoryGuest::read_disk(std::uint64_t offset, std::uint64_t size) {
-    return offset >= disk.size() ? std::string() : disk.substr(offset, size);
+std::string MemoryGuest::link_target(const std::string& path) {
+    const auto found = nodes.find(path);
+    if (found == nodes.end() || found->second.kind != FileKind::symlink) {
+        throw Error(fmt::format("reading the link '{}' inside the copy: Invalid argument", path));
+    }
+    return found->second.content;
 }
 
-MemoryGuest make_debian_guest() {
-    MemoryGuest guest;
-    guest.put(debian_rules_path,
-              "# PCI device 0x8086:0x10d3 (e1000e)\n"
-              "SUBSYSTEM==\"net\", ACTION==\"add\", DRIVERS==\"?*\", "
-              "ATTR{address}==\"00:1e:67:aa:bb:cc\", ATTR{dev_id}==\"0x0\", ATTR{type}==\"1\", "
-              "KERNEL==\"eth*\", NAME=\"eth0\"\n");
-    guest.put(fmt::format("/boot/vmlinuz-{}", version), "kernel");
-    std::string initrd;
-    std::string dependencies;
-    for (const char* module : {"ahci", "sd_mod", "ext4"}) {
-        initrd += fmt::format("usr/lib/modules/{}/kernel/{}.ko\n", version, module);
+void MemoryGuest::make_link(const std::string& path, const std::string& target) {
+    if (status(parent_of(path)).kind != FileKind::directory || nodes.contains(path)) {
+        throw Error(fmt::format("making the link '{}' inside the copy: File exists", path));
     }
-    for (const char* module :
-         {"ahci", "sd_mod", "ext4", "virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net"}) {
-        dependencies += fmt::format("kernel/{}.ko: kernel/other.ko\n", module);
+    nodes[path] = {.kind = FileKind::symlink, .content = target};
+}
+
+void MemoryGuest::make_directory(const std::string& path) {
+    if (status(parent_of(path)).kind != FileKind::directory || nodes.contains(path)) {
+        throw Error(fmt::format("making the directory '{}' inside the copy: File exists", path));
     }
-    guest.put(fmt::format("/boot/initrd.img-{}", version), initrd);
-    guest.put(fmt::format("/lib/modules/{}/modules.dep", version), dependencies);
-    guest.put(fmt::format("/lib/modules/{}/modules.builtin", version), "kernel/fs/proc/proc.ko\n");
-    guest.put("/usr/sbin/update-initramfs", "", 0755);
-    guest.put("/usr/bin/lsinitramfs", "", 0755);
-    guest.put("/etc/initramfs-tools/initramfs.conf", "MODULES=dep\n");
-    guest.put("/etc/initramfs-tools/modules", "# my modules\next4\n");
-    guest.put_directory("/etc/initramfs-tools/conf.d");
-    guest.put_directory("/etc/initramfs-tools/hooks");
-    guest.put("/boot/grub/grub.cfg", "linux /vmlinuz root=UUID=1 ro\n");
-    guest.put("/boot/grub/i386-pc/core.img", core_image());
-    guest.put("/usr/sbin/grub-install", "", 0755);
-    guest.put("/usr/lib/grub/i386-pc/kernel.img", "");
-    guest.put("/etc/fstab", "UUID=1 / ext4 defaults 0 1\n");
-    guest.disk = boot_sector() + core_image();
-    guest.shell = debian_shell;
-    return guest;
+    nodes[path] = {.kind = FileKind::directory};
+}
+
+void MemoryGuest::copy_file(const std::string& from, const std::string& to) {
+    write(to, read(from, std::uint64_t{1} << 30), 0644);
+}
+
+void MemoryGuest::label_like(const std::string& path, const std::string& model) {
+    if (const std::string& label = nodes.at(model).label; !label.empty()) {
+        nodes.at(path).label = label;
+    }
+}
+
+std::string MemoryGuest::read_disk(unsigned, std::uint64_t offset, std::uint64_t size) {
+    return offset >= disk.size() ? std::string() : disk.substr(offset, size);
 }
 
 } // namespace coldspare::fixup

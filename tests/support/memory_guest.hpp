@@ -17,6 +17,7 @@ public:
         FileKind kind = FileKind::file;
         std::string content; ///< of a symbolic link: where it leads
         mode_t mode = 0644;
+        std::string label; ///< of SELinux
         friend bool operator==(const Node&, const Node&) = default;
     };
 
@@ -35,8 +36,14 @@ public:
     void remove(const std::string& path) override;
     std::uint64_t free_bytes(const std::string& path) override;
     CommandOutput run(const std::string& line) override;
-    std::string read_disk(std::uint64_t offset, std::uint64_t size) override;
-    std::string disk_name() const override { return "/dev/disk/guestfs/memory"; }
+    std::string link_target(const std::string& path) override;
+    void make_link(const std::string& path, const std::string& target) override;
+    void make_directory(const std::string& path) override;
+    void copy_file(const std::string& from, const std::string& to) override;
+    void label_like(const std::string& path, const std::string& model) override;
+    unsigned disk_count() const override { return 1; }
+    std::string read_disk(unsigned disk, std::uint64_t offset, std::uint64_t size) override;
+    std::string disk_name(unsigned) const override { return "/dev/disk/guestfs/memory"; }
 
     GuestSystem identity{.distro = "debian",
                          .product = "12.5",
@@ -55,6 +62,11 @@ public:
 /// GRUB 2, a persistent-net rule for 00:1e:67:aa:bb:cc. Its shell knows lsinitramfs,
 /// update-initramfs, grub-install, date and find.
 [[nodiscard]] MemoryGuest make_debian_guest();
+
+/// Gives a guest a disk that begins with a boot loader ("grub2", which loads the guest's core.img
+/// and puts one there if there is none; "grub-legacy"; "lilo"; "empty"), and a shell in which the
+/// programs that build initramfs and install boot loaders do what they do to files in memory.
+void use_simulated_shell(MemoryGuest& guest, const std::string& boot_sector);
 
 /// The name and content of its rules file.
 inline constexpr const char* debian_rules_path = "/etc/udev/rules.d/70-persistent-net.rules";

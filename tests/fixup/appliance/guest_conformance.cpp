@@ -22,7 +22,7 @@ int check(const char* image) {
         broken += holds ? 0 : 1;
     };
     const std::unique_ptr<ApplianceGuest> guest =
-        open_guest({.disk = image,
+        open_guest({.disks = {image},
                     .format = DiskFormat::raw,
                     .depth = Depth::look,
                     .accelerator = probe_accelerator().accelerator},
@@ -33,7 +33,7 @@ int check(const char* image) {
     expect(output.status == 7, "the status of a command comes through");
     expect(output.text == "out\nerr\n", "and so does all that it printed");
     expect(guest->run("no-such-program").status == 127, "a program that is absent is an answer");
-    expect(guest->run(fmt::format("test -b {}", guest->disk_name())).status == 0,
+    expect(guest->run(fmt::format("test -b {}", guest->disk_name(0))).status == 0,
            "commands find the disk by its label");
     guest->finish();
     return broken == 0 ? 0 : 1;

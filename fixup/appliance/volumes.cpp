@@ -1,0 +1,180 @@
+#include "fixup/appliance/volumes.hpp"
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <guestfs.h>
+
+#include <algorithm>
+
+namespace coldspare::fixup {
+
+namespace {
+
+constexpr std::size_t longest_passphrase = std::size_t{1} << 20;
+
+/// Where, and what.
+using Mounts = std::vector<std::pair<std::string, std::string>>;
+
+std::string format_of(Appliance& appliance, const std::string& device) {
+    return Appliance::optional_text(guestfs_vfs_type(appliance.handle(), device.c_str()));
+}
+
+void open_volume(Appliance& appliance, const std::string& device,
+                 const std::vector<std::string>& passphrases, unsigned number) {
+    for (const std::string& passphrase : passphrases) {
+        if (guestfs_cryptsetup_open(appliance.handle(), device.c_str(), passphrase.c_str(),
+                                    fmt::format("fixluks{}", number).c_str(), -1) == 0) {
+            return;
+        }
+    }
+    throw Error(
+        fmt::format("no key opens the encrypted volume {} (UUID {})", device,
+                    Appliance::optional_text(guestfs_vfs_uuid(appliance.handle(), device.c_str()))),
+        "name the file with its passphrase with --key-file");
+}
+
+std::string choose_root(Appliance& appliance, const std::string& wanted) {
+    const std::vector<std::string> roots = appliance.strings(guestfs_inspect_os(appliance.handle()),
+                                                             "looking for the system on the disk");
+    if (roots.empty()) {
+        throw Error("there is no operating system on the disk",
+                    "a clone of only a part of the disks? give all of them; an encrypted one "
+                    "needs --key-file");
+    }
+    if (wanted.empty() && roots.size() > 1) {
+        throw Error(fmt::format("there are {} operating systems on the disk: {}", roots.size(),
+                                fmt::join(roots, ", ")),
+                    "say which one with --root");
+    }
+    if (!wanted.empty() && std::ranges::find(roots, wanted) == roots.end()) {
+        throw Error(fmt::format("there is no operating system on '{}'", wanted),
+                    fmt::format("these have one: {}", fmt::join(roots, ", ")), ExitStatus::usage);
+    }
+    return wanted.empty() ? roots.front() : wanted;
+}
+
+Mounts mount_all(Appliance& appliance, const std::string& root) {
+    const std::vector<std::string> pairs = appliance.strings(
+        guestfs_inspect_get_mountpoints(appliance.handle(), root.c_str()), "inspection");
+    Mounts mounts;
+    Mounts mounted;
+    for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
+        mounts.emplace_back(pairs[i], pairs[i + 1]);
+    }
+    std::ranges::sort(mounts, {},
+                      [](const auto& mount) { return std::pair(mount.first.size(), mount.first); });
+    for (const auto& [point, source] : mounts) {
+        if (guestfs_mount(appliance.handle(), source.c_str(), point.c_str()) == 0) {
+            mounted.emplace_back(point, source);
+        } else if (point == "/" || point.starts_with("/boot") || point.starts_with("/usr")) {
+            appliance.fail(fmt::format("mounting {} of the copy", point));
+        } // else a data disk that was not cloned, say: nothing here needs it
+    }
+    return mounted;
+}
+
+GuestVolume describe(Appliance& appliance, const std::string& device, const GuestSystem& system,
+                     const Mounts& mounts) {
+    GuestVolume volume{
+        .device = device,
+        .format = format_of(appliance, device),
+        .uuid = Appliance::optional_text(guestfs_vfs_uuid(appliance.handle(), device.c_str())),
+        .label = Appliance::optional_text(guestfs_vfs_label(appliance.handle(), device.c_str()))};
+    const CString whole(guestfs_part_to_dev(appliance.handle(), device.c_str()));
+    const int disk = whole ? guestfs_device_index(appliance.handle(), whole.get()) : -1;
+    const int number = whole ? guestfs_part_to_partnum(appliance.handle(), device.c_str()) : -1;
+    if (disk >= 0 && static_cast<unsigned>(disk) < appliance.disk_count() && number > 0) {
+        volume.disk = static_cast<unsigned>(disk);
+        volume.partition = static_cast<unsigned>(number);
+        volume.device = Appliance::disk_name(*volume.disk) + std::to_string(number);
+        volume.partition_type =
+            system.tables[*volume.disk] == "gpt"
+                ? Appliance::optional_text(
+                      guestfs_part_get_gpt_type(appliance.handle(), whole.get(), number))
+                : fmt::format("0x{:02x}",
+                              guestfs_part_get_mbr_id(appliance.handle(), whole.get(), number));
+    }
+    for (const auto& [point, source] : mounts) {
+        if (source == device) {
+            volume.mount_point = point;
+        }
+    }
+    return volume;
+}
+
+void describe_volumes(Appliance& appliance, const Mounts& mounts, GuestSystem& system) {
+    std::vector<std::string> devices =
+        appliance.strings(guestfs_list_partitions(appliance.handle()), "listing partitions");
+    // Pairs of a volume and its format; the partitions among them are known.
+    const std::vector<std::string> others =
+        appliance.strings(guestfs_list_filesystems(appliance.handle()), "listing file systems");
+    for (std::size_t i = 0; i + 1 < others.size(); i += 2) {
+        if (std::ranges::find(devices, others[i]) == devices.end()) {
+            devices.push_back(others[i]);
+        }
+    }
+    for (unsigned disk = 0; disk < appliance.disk_count(); ++disk) {
+        system.tables.push_back(Appliance::optional_text(
+            guestfs_part_get_parttype(appliance.handle(), Appliance::disk_name(disk).c_str())));
+    }
+    for (const std::string& device : devices) {
+        system.volumes.push_back(describe(appliance, device, system, mounts));
+    }
+}
+
+} // namespace
+
+void open_encrypted(Appliance& appliance, const std::vector<std::filesystem::path>& keys) {
+    if (keys.empty()) {
+        return;
+    }
+    std::vector<std::string> passphrases;
+    for (const std::filesystem::path& key : keys) {
+        passphrases.push_back(read_file(key, longest_passphrase));
+        if (passphrases.back().ends_with('\n')) {
+            passphrases.back().pop_back();
+        }
+    }
+    unsigned opened = 0;
+    const std::vector<std::string> devices =
+        appliance.strings(guestfs_list_partitions(appliance.handle()), "listing partitions");
+    for (const std::string& device : devices) {
+        if (format_of(appliance, device) == "crypto_LUKS") {
+            open_volume(appliance, device, passphrases, opened++);
+        }
+    }
+    appliance.check(guestfs_lvm_scan(appliance.handle(), 1), "looking for logical volumes");
+    const std::vector<std::string> volumes =
+        appliance.strings(guestfs_lvs(appliance.handle()), "listing logical volumes");
+    for (const std::string& device : volumes) {
+        if (format_of(appliance, device) == "crypto_LUKS") {
+            open_volume(appliance, device, passphrases, opened++);
+        }
+    }
+}
+
+GuestSystem mount_system(Appliance& appliance, const std::string& wanted) {
+    const std::string root = choose_root(appliance, wanted);
+    GuestSystem system;
+    system.distro =
+        appliance.text(guestfs_inspect_get_distro(appliance.handle(), root.c_str()), "inspection");
+    system.product = appliance.text(
+        guestfs_inspect_get_product_name(appliance.handle(), root.c_str()), "inspection");
+    system.arch =
+        appliance.text(guestfs_inspect_get_arch(appliance.handle(), root.c_str()), "inspection");
+    system.package_format = appliance.text(
+        guestfs_inspect_get_package_format(appliance.handle(), root.c_str()), "inspection");
+    const Mounts mounts = mount_all(appliance, root);
+    for (const auto& [point, source] : mounts) {
+        system.mount_points.push_back(point);
+    }
+    describe_volumes(appliance, mounts, system);
+    return system;
+}
+
+} // namespace coldspare::fixup

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "fixup/appliance/appliance.hpp"
+#include "fixup/guest.hpp"
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace coldspare::fixup {
+
+/// Opens every LUKS volume with the first passphrase that fits, and what lies in them. A key file
+/// has one passphrase; one newline at its end does not count. Throws Error if no key fits.
+void open_encrypted(Appliance& appliance, const std::vector<std::filesystem::path>& keys);
+
+/// Finds the system (the one on `wanted`, or the only one), and mounts its file systems, shortest
+/// path first. /, /boot and /usr must be there; of the others, which may lie on disks that were not
+/// cloned, those that are. Throws Error.
+[[nodiscard]] GuestSystem mount_system(Appliance& appliance, const std::string& wanted);
+
+} // namespace coldspare::fixup

@@ -1,0 +1,115 @@
+#include "fixup/file_tree.hpp"
+
+#include "fixup/plan.hpp"
+
+#include <algorithm>
+
+namespace coldspare::fixup {
+
+namespace {
+
+constexpr std::uint64_t largest_file = std::uint64_t{1} << 20;
+constexpr std::size_t most_files = 1000;
+
+enum class Look { content, presence };
+
+void read_one(Guest& guest, const std::string& path, Look look, FileTree& tree) {
+    GuestFile file{.status = guest.status(path)};
+    if (file.status.kind == FileKind::absent || (look == Look::presence && tree.exists(path))) {
+        return;
+    }
+    if (file.status.kind == FileKind::symlink) {
+        file.content = guest.link_target(path);
+    } else if (look == Look::content && file.status.kind == FileKind::file &&
+               file.status.size <= largest_file) {
+        file.content = guest.read(path, largest_file);
+        file.readable = true;
+    }
+    tree.put(path, std::move(file));
+}
+
+bool fits(std::string_view name, std::string_view pattern) {
+    const std::size_t star = pattern.find('*');
+    const std::string_view front = pattern.substr(0, star);
+    const std::string_view back = pattern.substr(star + 1);
+    return name.size() >= front.size() + back.size() && name.starts_with(front) &&
+           name.ends_with(back);
+}
+
+} // namespace
+
+const GuestFile* FileTree::find(std::string_view path) const {
+    const auto found = files_.find(path);
+    return found == files_.end() ? nullptr : &found->second;
+}
+
+const std::string* FileTree::text(std::string_view path) const {
+    const GuestFile* file = find(path);
+    return file != nullptr && file->readable ? &file->content : nullptr;
+}
+
+std::vector<std::string> FileTree::in(std::string_view directory, std::string_view suffix) const {
+    std::vector<std::string> paths;
+    const std::string start = std::string(directory) + "/";
+    for (auto at = files_.lower_bound(start); at != files_.end() && at->first.starts_with(start);
+         ++at) {
+        if (at->first.ends_with(suffix) && at->first.find('/', start.size()) == std::string::npos) {
+            paths.push_back(at->first);
+        }
+    }
+    return paths;
+}
+
+void FileTree::apply(const FileEdit& edit) {
+    switch (edit.kind) {
+    case EditKind::write: {
+        GuestFile& file = files_[edit.path];
+        if (file.status.kind == FileKind::absent) {
+            file.status.mode = edit.mode;
+        }
+        file.status.kind = FileKind::file;
+        file.status.size = edit.after.size();
+        file.content = edit.after;
+        file.readable = true;
+        break;
+    }
+    case EditKind::remove:
+        files_.erase(edit.path);
+        break;
+    case EditKind::link:
+        files_[edit.path] = {.status = {.kind = FileKind::symlink, .size = edit.after.size()},
+                             .content = edit.after};
+        break;
+    case EditKind::copy:
+        if (const GuestFile* from = find(edit.after)) {
+            const GuestFile copied = *from;
+            files_[edit.path] = copied;
+        } else {
+            files_[edit.path] = {.status = {.kind = FileKind::file}};
+        }
+        break;
+    }
+}
+
+FileTree read_files(Guest& guest, std::span<const std::string_view> patterns) {
+    FileTree tree;
+    for (std::string_view pattern : patterns) {
+        const Look look = pattern.starts_with('?') ? Look::presence : Look::content;
+        pattern.remove_prefix(look == Look::presence ? 1 : 0);
+        const std::size_t slash = pattern.rfind('/');
+        if (pattern.find('*') == std::string_view::npos) {
+            read_one(guest, std::string(pattern), look, tree);
+            continue;
+        }
+        const std::string directory(pattern.substr(0, slash));
+        std::size_t count = 0;
+        for (const std::string& name : guest.names_in(directory)) {
+            if (fits(name, pattern.substr(slash + 1)) && count++ < most_files) {
+                read_one(guest, directory + "/" + name, look, tree);
+            }
+        }
+    }
+    return tree;
+}
+
+} // namespace coldspare::fixup
