@@ -22,6 +22,7 @@ VARIANTS = {
     "lvm-server": ("layered-server", "lvm"),
     "mirror-server": ("layered-server", "mirror"),
     "luks-server": ("layered-server", "luks"),
+    "legacy-server": ("layered-server", "legacy"),
 }
 
 
