@@ -1,13 +1,18 @@
 #include "base/clock.hpp"
+#include "base/files.hpp"
+#include "base/inventory.hpp"
 #include "cli/command.hpp"
+#include "cli/fixup_report.hpp"
 #include "cli/program.hpp"
 #include "clone/generations.hpp"
 #include "clone/manifest.hpp"
 #include "fixup/binding.hpp"
+#include "fixup/fixes.hpp"
 #include "fixup/fixup.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -39,91 +44,37 @@ fs::path find_appliance() {
                 "install the whole of coldspare: the live image alone cannot fix a copy");
 }
 
-json fixes_to_json(const fixup::RepairReport& report) {
-    json list = json::array();
-    for (const fixup::FixOutcome& fix : report.fixes) {
-        list.push_back({{"id", fix.id},
-                        {"outcome", fixup::outcome_word(fix.outcome)},
-                        {"detail", fix.detail}});
-    }
-    return list;
-}
-
-json vm_to_json(const fixup::VmRequirements& vm) {
-    json nics = json::array();
-    for (const fixup::VmNic& nic : vm.nics) {
-        nics.push_back({{"name", nic.name}, {"mac", nic.mac}, {"model", nic.model}});
-    }
-    return {{"firmware", vm.firmware},
-            {"machine", vm.machine},
-            {"disk_bus", vm.disk_bus},
-            {"nics", nics},
-            {"cpu", vm.cpu}};
-}
-
-std::string padded(std::string text, std::size_t width) {
-    text.resize(std::max(width, text.size()), ' ');
-    return text;
-}
-
-void print_table(const fixup::RepairReport& report, Output& output) {
-    for (const fixup::FixOutcome& fix : report.fixes) {
-        output.line(fmt::format("{}  {}  {}", padded(fix.id, 20),
-                                padded(std::string(fixup::outcome_word(fix.outcome)), 10),
-                                fix.detail));
-    }
-}
-
-/// The first of them: a boot loader that was installed again is hundreds.
-void print_files(const fixup::FixupResult& result, Output& output) {
-    constexpr std::size_t shown = 20;
-    const std::vector<std::string>& files = result.report.files;
-    output.line(fmt::format("{} files differ from the clone:", files.size()));
-    for (std::size_t i = 0; i < std::min(shown, files.size()); ++i) {
-        output.line(fmt::format("  {}", files[i]));
-    }
-    if (files.size() > shown) {
-        output.line(fmt::format("  ... and {} more: '{}' lists all of them", files.size() - shown,
-                                fixup::binding_path(result.overlay).string()));
-    }
-}
-
-void print_text(const fixup::FixupResult& result, fixup::Depth depth, Output& output) {
-    const fixup::RepairReport& report = result.report;
-    output.line(fmt::format("system: {}", report.system));
-    if (depth == fixup::Depth::look) {
-        output.line(report.plan_text);
-        output.line(report.is_clean() ? "nothing to do" : "nothing was written");
-        return;
-    }
-    if (result.changed) {
-        output.line(report.plan_text);
-    }
-    print_table(report, output);
-    if (!result.changed) {
-        output.line(fmt::format("nothing to do: '{}' is ready", result.overlay.string()));
-        return;
-    }
-    print_files(result, output);
-    output.line(fmt::format("made '{}'; the clone itself is untouched", result.overlay.string()));
-    output.line(fmt::format("the virtual machine: firmware {}, machine {}, disk on {}, {}",
-                            report.vm.firmware, report.vm.machine, report.vm.disk_bus,
-                            report.vm.cpu));
-    output.line("to look at it without keeping what it writes:");
-    output.line(fmt::format("  {} -snapshot",
-                            fixup::qemu_command(report.vm, fs::absolute(result.overlay).string())));
-}
-
 class FixupCommand : public Command {
 public:
     void declare(CLI::App& app) override {
-        app.add_option("IMAGE", image_, "the clone: a raw image, as receive writes it")->required();
+        app.add_option("IMAGE", images_,
+                       "the clone of each disk: raw images, in the order of the server's disks")
+            ->required();
         app.add_option("--nic", nics_,
-                       "NAME=MAC: a network card of the VM and its name in the system")
-            ->required()
+                       "NAME=MAC: a network card of the VM and its name in the system; without "
+                       "any, the cards keep their names and MACs, as the inventory has them")
             ->allow_extra_args(false);
         app.add_flag("--plan", plan_, "show every change as a diff and make none");
-        app.add_option("--overlay", overlay_, "the overlay to make, instead of IMAGE.fixup.qcow2");
+        app.add_flag("--undo", undo_, "remove the overlay and its report; the clone stays")
+            ->excludes("--plan");
+        app.add_option("--hold", holds_,
+                       "a service that must not start until the runbook releases it")
+            ->allow_extra_args(false);
+        app.add_option("--initiator-name", initiator_name_, "the standby's own iSCSI name (IQN)");
+        app.add_option("--skip", skip_, "leave out a fix, by its name in the report")
+            ->allow_extra_args(false);
+        app.add_flag("--fast", fast_,
+                     "append drivers to the initramfs instead of building it again");
+        app.add_flag("--disable-agents", disable_agents_,
+                     "keep programs from starting that look for the old hardware");
+        app.add_option("--root", root_, "which system to fix, where the disks have several");
+        app.add_option("--key-file", keys_, "a file with a passphrase for encrypted volumes")
+            ->allow_extra_args(false);
+        app.add_option("--inventory", inventory_,
+                       "what 'coldspare inventory' wrote on the server, instead of "
+                       "IMAGE.inventory.json");
+        app.add_option("--overlay", overlay_,
+                       "the overlay to make, instead of IMAGE.fixup.qcow2; for one image");
         app.add_option("--timeout", timeout_, "seconds until a run that hangs is ended")
             ->check(CLI::Range(10, 86400))
             ->capture_default_str();
@@ -131,16 +82,14 @@ public:
 
     ExitStatus run(Output& output, std::stop_token stop) override {
         const TimePoint start = Clock::now();
-        // The overlay is of this generation, whatever the link names later.
-        const fs::path image = clone::resolve_generation(image_);
-        const fixup::FixupRequest request{.image = image,
-                                          .overlay = overlay_,
-                                          .wishes = {.nics = fixup::parse_nics(nics_)},
-                                          .depth = plan_ ? fixup::Depth::look : fixup::Depth::mend,
-                                          .base_root = base_root(image, output),
-                                          .program = std::string(program_and_version()),
-                                          .appliance = find_appliance(),
-                                          .timeout = std::chrono::seconds(timeout_)};
+        if (!overlay_.empty() && images_.size() > 1) {
+            throw Error("--overlay names one overlay, and there are several images",
+                        "leave it out: each overlay stands beside its image", ExitStatus::usage);
+        }
+        if (undo_) {
+            return undo(output, std::move(stop));
+        }
+        const fixup::FixupRequest request = make_request(output);
         const fixup::FixupResult result = fixup::run_fixup(
             request,
             [&](std::string_view text) {
@@ -151,56 +100,161 @@ public:
         for (const std::string& warning : result.report.warnings) {
             output.warning(warning);
         }
-        print_text(result, request.depth, output);
+        print_fixup(result, request.depth, output);
         if (const fixup::FixOutcome* obstacle = result.report.obstacle()) {
             throw Error(fmt::format("'{}' cannot be made to boot as a virtual machine: {}: {}",
-                                    image_, obstacle->id, obstacle->detail),
+                                    images_.front(), obstacle->id, obstacle->detail),
                         obstacle->hint);
         }
-        if (clone::has_generations(image_) && overlay_.empty() && !plan_) {
-            clone::publish_overlay(image_, image);
-            output.line(fmt::format("'{}.fixup.qcow2' links to it: the virtual machine starts "
-                                    "from this generation now",
-                                    image_));
+        for (std::size_t i = 0; i < images_.size() && overlay_.empty() && !plan_; ++i) {
+            if (clone::has_generations(images_[i])) {
+                clone::publish_overlay(images_[i], request.images[i].image);
+                output.line(fmt::format("'{}.fixup.qcow2' links to it: the virtual machine starts "
+                                        "from this generation now",
+                                        images_[i]));
+            }
         }
-        finish(result, output);
+        output.result(ExitStatus::done, fixup_to_json(result, request.depth));
         return ExitStatus::done;
     }
 
 private:
+    /// The overlay is of this generation, whatever the link names later.
+    [[nodiscard]] std::vector<fixup::ImageRequest> image_requests() const {
+        std::vector<fixup::ImageRequest> requests;
+        for (const std::string& image : images_) {
+            requests.push_back({.image = clone::resolve_generation(image), .overlay = overlay_});
+        }
+        return requests;
+    }
+
+    void check_skipped() const {
+        for (const std::string& id : skip_) {
+            if (std::ranges::find(fixup::fixes(), id, &fixup::Fix::id) == fixup::fixes().end()) {
+                std::vector<std::string_view> ids;
+                for (const fixup::Fix& fix : fixup::fixes()) {
+                    ids.push_back(fix.id);
+                }
+                throw Error(fmt::format("there is no fix '{}'", id),
+                            fmt::format("these are the fixes: {}", fmt::join(ids, ", ")),
+                            ExitStatus::usage);
+            }
+        }
+    }
+
+    [[nodiscard]] fixup::FixupRequest make_request(Output& output) const {
+        check_skipped();
+        std::vector<fixup::ImageRequest> images = image_requests();
+        for (fixup::ImageRequest& each : images) {
+            each.base_root = base_root(each.image, output);
+        }
+        const std::optional<Inventory> inventory = read_inventory(images.front().image);
+        std::vector<fixup::NicBinding> nics = fixup::parse_nics(nics_);
+        if (nics_.empty()) {
+            nics = kept_nics(inventory);
+        }
+        return {
+            .images = std::move(images),
+            .wishes = {.nics = std::move(nics),
+                       .holds = holds_,
+                       .initiator_name = initiator_name_,
+                       .initramfs =
+                           fast_ ? fixup::InitramfsWay::append : fixup::InitramfsWay::rebuild,
+                       .agents = disable_agents_ ? fixup::Agents::disable : fixup::Agents::report,
+                       .skip = {skip_.begin(), skip_.end()}},
+            .inventory = inventory,
+            .root = root_,
+            .keys = {keys_.begin(), keys_.end()},
+            .depth = plan_ ? fixup::Depth::look : fixup::Depth::mend,
+            .program = std::string(program_and_version()),
+            .appliance = find_appliance(),
+            .timeout = std::chrono::seconds(timeout_)};
+    }
+
+    /// The file that was named, or the one that came with the clone, if any did.
+    [[nodiscard]] std::optional<Inventory> read_inventory(const fs::path& image) const {
+        const fs::path path = inventory_.empty() ? fs::path(image.string() + ".inventory.json")
+                                                 : fs::path(inventory_);
+        if (inventory_.empty() && !fs::exists(path)) {
+            return std::nullopt;
+        }
+        try {
+            return parse_inventory(read_file(path, largest_inventory));
+        } catch (Error& error) {
+            error.prepend(fmt::format("reading '{}'", path.string()));
+            throw;
+        }
+    }
+
+    /// Every card keeps its name and its address.
+    [[nodiscard]] static std::vector<fixup::NicBinding>
+    kept_nics(const std::optional<Inventory>& inventory) {
+        std::vector<std::string> texts;
+        for (const NicFacts& nic : inventory ? inventory->nics : std::vector<NicFacts>()) {
+            if (nic.kind == NicKind::physical && !nic.permanent_mac.empty()) {
+                texts.push_back(fmt::format("{}={}", nic.name, nic.permanent_mac));
+            }
+        }
+        if (texts.empty()) {
+            throw Error("nobody says which network cards the virtual machine has",
+                        "say --nic NAME=MAC for each, or clone with the server's inventory: then "
+                        "they keep their addresses",
+                        ExitStatus::usage);
+        }
+        return fixup::parse_nics(texts);
+    }
+
+    ExitStatus undo(Output& output, std::stop_token stop) const {
+        const std::vector<fixup::ImageRequest> images = image_requests();
+        const std::vector<fs::path> removed = fixup::undo_fixup(images, std::move(stop));
+        json names = json::array();
+        for (const fs::path& path : removed) {
+            output.line(fmt::format("removed '{}'", path.string()));
+            names.push_back(path.string());
+        }
+        for (std::size_t i = 0; i < images_.size(); ++i) {
+            // The link that led to it, where there are generations.
+            const fs::path link = fixup::default_overlay(images_[i]);
+            if (overlay_.empty() && fs::is_symlink(link) && !fs::exists(link)) {
+                remove_file_durably(link);
+                output.line(fmt::format("removed the link '{}'", link.string()));
+            }
+        }
+        if (removed.empty()) {
+            output.line("nothing to undo: there is no overlay");
+        }
+        output.result(ExitStatus::done, {{"changed", !removed.empty()}, {"removed", names}});
+        return ExitStatus::done;
+    }
+
     [[nodiscard]] std::string base_root(const fs::path& image, Output& output) const {
         const std::optional<clone::Manifest> manifest =
             clone::read_manifest(clone::manifest_path(image, {}));
         if (!manifest && fs::exists(clone::journal_path(image, {}))) {
-            throw refusal(fmt::format("fix up '{}': it is an unfinished copy", image_),
+            throw refusal(fmt::format("fix up '{}': it is an unfinished copy", image.string()),
                           "run 'coldspare receive' again: it goes on where it was");
         }
         if (!manifest) {
-            output.warning(
-                fmt::format("no manifest: nobody vouches that '{}' is a whole clone", image_));
+            output.warning(fmt::format("no manifest: nobody vouches that '{}' is a whole clone",
+                                       image.string()));
             return {};
         }
         return clone::hex(manifest->root);
     }
 
-    void finish(const fixup::FixupResult& result, Output& output) const {
-        json fields{{"changed", result.changed},
-                    {"overlay", result.overlay.string()},
-                    {"base_root", result.base_root},
-                    {"fixes", fixes_to_json(result.report)},
-                    {"files", result.report.files},
-                    {"vm", vm_to_json(result.report.vm)},
-                    {"accelerator", fixup::accelerator_word(result.accelerator)}};
-        if (plan_) {
-            fields["plan"] = result.report.plan_text;
-        }
-        output.result(ExitStatus::done, fields);
-    }
-
-    std::string image_;
+    std::vector<std::string> images_;
     std::vector<std::string> nics_;
+    std::vector<std::string> holds_;
+    std::string initiator_name_;
+    std::vector<std::string> skip_;
+    std::string root_;
+    std::vector<std::string> keys_;
+    std::string inventory_;
     std::string overlay_;
+    bool fast_ = false;
+    bool disable_agents_ = false;
     bool plan_ = false;
+    bool undo_ = false;
     int timeout_ = 1800;
 };
 

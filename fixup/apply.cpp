@@ -1,9 +1,12 @@
 #include "fixup/apply.hpp"
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "fixup/guest_text.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace coldspare::fixup {
 
@@ -11,6 +14,7 @@ namespace {
 
 constexpr std::uint64_t largest_edited_file = std::uint64_t{2} << 20;
 constexpr std::size_t shown_output = 800;
+constexpr std::size_t kept_output = 4096;
 
 void check_unchanged(Guest& guest, const FileEdit& edit) {
     if (edit.kind != EditKind::write) {
@@ -85,10 +89,20 @@ void undo(Guest& guest, const FileEdit& edit) {
     }
 }
 
-void run_command(Guest& guest, const GuestCommand& command) {
+/// The end of what a program printed, which a terminal may see.
+std::string end_of(std::string_view text) {
+    std::string kept;
+    for (const std::string_view line :
+         split_lines(text.substr(text.size() - std::min(text.size(), kept_output)))) {
+        kept += printable(line) + "\n";
+    }
+    return kept;
+}
+
+std::string run_command(Guest& guest, const GuestCommand& command) {
     const CommandOutput output = guest.run(command.line);
     if (output.status == 0) {
-        return;
+        return end_of(output.text);
     }
     const std::string words = last_words(output.text, shown_output);
     throw Error(fmt::format("'{}' inside the copy ended with status {}: {}", command.line,
@@ -97,7 +111,8 @@ void run_command(Guest& guest, const GuestCommand& command) {
 
 } // namespace
 
-void apply_plan(Guest& guest, const Plan& plan, const NoteCallback& note) {
+std::vector<CommandRecord> apply_plan(Guest& guest, const Plan& plan, const NoteCallback& note) {
+    std::vector<CommandRecord> commands;
     for (const FixPlan& fix : plan.fixes) {
         for (const FileEdit& edit : fix.edits) {
             note(fmt::format("{}: editing {}", fix.id, edit.path));
@@ -106,7 +121,8 @@ void apply_plan(Guest& guest, const Plan& plan, const NoteCallback& note) {
         }
         for (const GuestCommand& command : fix.commands) {
             note(fmt::format("{}: {}", fix.id, command.line));
-            run_command(guest, command);
+            commands.push_back(
+                {.fix = fix.id, .line = command.line, .output = run_command(guest, command)});
         }
         for (const FileEdit& edit : fix.edits) {
             if (edit.lifetime == Lifetime::during_commands) {
@@ -114,6 +130,7 @@ void apply_plan(Guest& guest, const Plan& plan, const NoteCallback& note) {
             }
         }
     }
+    return commands;
 }
 
 } // namespace coldspare::fixup

@@ -306,9 +306,10 @@ std::vector<std::string> lost_device_lines(std::string_view path, std::string_vi
     return lines;
 }
 
-Facts gather_facts(Guest& guest) {
+Facts gather_facts(Guest& guest, const std::optional<Inventory>& inventory) {
     Facts facts{.system = guest.system(),
                 .files = read_files(guest, files_to_read()),
+                .inventory = inventory,
                 .rules_directory = guest.status("/etc/udev/rules.d").kind == FileKind::directory,
                 .rules = rules_files(guest),
                 .initramfs = initramfs_facts(guest),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/inventory.hpp"
 #include "fixup/file_tree.hpp"
 #include "fixup/guest.hpp"
 
@@ -61,6 +62,7 @@ struct Facts {
     GuestSystem system;
     std::vector<std::string> disk_names; ///< Guest::disk_name() of each
     FileTree files;                      ///< what the fixes asked for
+    std::optional<Inventory> inventory;  ///< of the server while it ran, if it is known
     bool rules_directory = false;        ///< /etc/udev/rules.d
     std::vector<RulesFile> rules;
     std::vector<KernelFacts> kernels;  ///< newest first
@@ -72,7 +74,8 @@ struct Facts {
 };
 
 /// Collects the facts; reads only. Blocks, for seconds under emulation (one lsinitramfs a kernel).
-[[nodiscard]] Facts gather_facts(Guest& guest);
+[[nodiscard]] Facts gather_facts(Guest& guest,
+                                 const std::optional<Inventory>& inventory = std::nullopt);
 
 /// Parts of it, apart for tests.
 /// The module names in a listing of lsinitramfs, or in modules.dep or modules.builtin.

@@ -14,13 +14,21 @@
 
 namespace coldspare::fixup {
 
-/// What to fix, and for which virtual machine.
-struct FixupRequest {
+/// One disk of the standby.
+struct ImageRequest {
     std::filesystem::path image;   ///< the clone, raw
     std::filesystem::path overlay; ///< empty: "IMAGE.fixup.qcow2"
+    std::string base_root;         ///< the clone's root digest as its manifest has it, or empty
+};
+
+/// What to fix, and for which virtual machine.
+struct FixupRequest {
+    std::vector<ImageRequest> images; ///< in the order of the server's disks
     Wishes wishes;
+    std::optional<Inventory> inventory;      ///< of the server while it ran
+    std::string root;                        ///< which system, where the disks have several
+    std::vector<std::filesystem::path> keys; ///< files with a passphrase for LUKS each
     Depth depth = Depth::mend;       ///< Depth::look: say what would be done and write nothing
-    std::string base_root;           ///< the clone's root digest as its manifest has it, or empty
     std::string program;             ///< "coldspare 0.1.0", for the report
     std::filesystem::path appliance; ///< the coldspare-appliance program
     std::optional<Accelerator> accelerator; ///< nothing: a probe finds out
@@ -29,24 +37,30 @@ struct FixupRequest {
 
 /// What came of it.
 struct FixupResult {
-    bool changed = false; ///< whether an overlay was made
-    std::filesystem::path overlay;
-    std::string base_root;
+    bool changed = false; ///< whether overlays were made
+    std::vector<std::filesystem::path> overlays;
+    std::vector<std::string> base_roots;
     Accelerator accelerator = Accelerator::tcg;
     RepairReport report;
 };
 
-/// Makes the copy bootable as a virtual machine, in a qcow2 overlay over the untouched clone, and
-/// writes the report beside it (fixup/binding.hpp). An overlay that is bound to this very clone and
-/// needs nothing stays as it is, byte for byte. On any error, and when `stop` asks, the new overlay
-/// is removed and an older one stays. Blocks, for minutes without KVM; `note` is called from this
-/// thread with what happens meanwhile.
+/// Makes the copy bootable as a virtual machine, in a qcow2 overlay over each untouched clone, and
+/// writes the report beside it (fixup/binding.hpp). Overlays that are bound to these very clones
+/// and wishes and need nothing stay as they are, byte for byte. On any error, and when `stop` asks,
+/// the new overlays are removed and older ones stay. A run that was killed leaves nothing that the
+/// next one does not replace. Blocks, for minutes without KVM; `note` is called from this thread
+/// with what happens meanwhile.
 ///
-/// Throws Error: refused (4) if the image is in use or not raw, or if an overlay in the way was
+/// Throws Error: refused (4) if an image is in use or not raw, or if an overlay in the way was
 /// written to by a virtual machine; `locked` (5); failed (1) if something essential cannot be
-/// fixed.
+/// fixed; usage (2) if an image is named twice.
 [[nodiscard]] FixupResult run_fixup(const FixupRequest& request, const NoteCallback& note,
                                     std::stop_token stop);
+
+/// Removes the overlays of these images and their reports, and returns what it removed; the clones
+/// stay. Throws Error: refused (4) if a virtual machine has one open or has written to it.
+std::vector<std::filesystem::path> undo_fixup(const std::vector<ImageRequest>& images,
+                                              std::stop_token stop);
 
 /// Where the overlay of `image` stands if nobody says otherwise.
 [[nodiscard]] std::filesystem::path default_overlay(const std::filesystem::path& image);

@@ -109,6 +109,11 @@ RepairReport report_from_json(const json& object) {
                         .warnings = strings_in(object, "warnings"),
                         .files = strings_in(object, "files"),
                         .vm = vm_from_json(object.at("vm"))};
+    for (const json& command : list_in(object, "commands")) {
+        report.commands.push_back({.fix = word_in(command, "fix"),
+                                   .line = word_in(command, "line"),
+                                   .output = text_in(command, "output")});
+    }
     for (const json& fix : list_in(object, "fixes")) {
         report.fixes.push_back({.id = word_in(fix, "id"),
                                 .outcome = outcome_from_word(word_in(fix, "outcome")),
@@ -149,7 +154,9 @@ std::string encode_request(const ApplianceRequest& request) {
                  {"accelerator", accelerator_word(request.accelerator)},
                  {"root", request.root},
                  {"keys", texts(request.keys)},
-                 {"wishes", json::parse(encode_wishes(request.wishes))}});
+                 {"wishes", json::parse(encode_wishes(request.wishes))},
+                 {"inventory",
+                  request.inventory ? json::parse(encode_inventory(*request.inventory)) : json()}});
 }
 
 ApplianceRequest decode_request(std::string_view text) {
@@ -161,6 +168,9 @@ ApplianceRequest decode_request(std::string_view text) {
             .accelerator = object.at("accelerator") == "kvm" ? Accelerator::kvm : Accelerator::tcg,
             .root = object.at("root"),
             .wishes = parse_wishes(object.at("wishes").dump())};
+        if (const json& inventory = object.at("inventory"); !inventory.is_null()) {
+            request.inventory = parse_inventory(inventory.dump());
+        }
         for (const json& path : list_in(object, "disks")) {
             request.disks.emplace_back(path.get<std::string>());
         }
@@ -185,9 +195,15 @@ std::string encode_report(const RepairReport& report) {
                          {"detail", fix.detail},
                          {"hint", fix.hint}});
     }
+    json commands = json::array();
+    for (const CommandRecord& command : report.commands) {
+        commands.push_back(
+            {{"fix", command.fix}, {"line", command.line}, {"output", command.output}});
+    }
     return dump({{"event", "report"},
                  {"system", report.system},
                  {"fixes", fixes},
+                 {"commands", commands},
                  {"plan", report.plan_text},
                  {"warnings", report.warnings},
                  {"files", report.files},

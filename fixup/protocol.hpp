@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "base/inventory.hpp"
 #include "fixup/accelerator.hpp"
 #include "fixup/repair.hpp"
 
@@ -28,6 +29,7 @@ struct ApplianceRequest {
     std::string root; ///< the system to fix where there are several ("/dev/sda2"), or empty
     std::vector<std::filesystem::path> keys; ///< files with a passphrase for LUKS each
     Wishes wishes;
+    std::optional<Inventory> inventory; ///< of the server while it ran
     friend bool operator==(const ApplianceRequest&, const ApplianceRequest&) = default;
 };
 

@@ -112,6 +112,22 @@ void check_written(const Plan& plan, const std::vector<std::string>& changed, Ch
     }
 }
 
+/// Before the first change: an initramfs counts for itself, everything else is counted here.
+void check_room(const Facts& facts, const Plan& plan) {
+    constexpr std::uint64_t reserve = std::uint64_t{4} << 20;
+    std::uint64_t bytes = reserve;
+    for (const FixPlan& fix : plan.fixes) {
+        for (const FileEdit& edit : fix.edits) {
+            bytes += edit.kind == EditKind::write ? edit.after.size() : 0;
+        }
+    }
+    if (facts.root_free < bytes) {
+        throw Error(fmt::format("the copy's root file system has {} free, and the changes need {}",
+                                format_bytes(facts.root_free), format_bytes(bytes)),
+                    "make room on the server and clone again");
+    }
+}
+
 void check_no_module_lost(const Facts& before, const Facts& after) {
     for (const KernelFacts& old_kernel : before.kernels) {
         const auto found =
@@ -170,20 +186,22 @@ const FixOutcome* RepairReport::obstacle() const {
     return found == fixes.end() ? nullptr : &*found;
 }
 
-RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteCallback& note) {
+RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteCallback& note,
+                    const std::optional<Inventory>& inventory) {
     note("looking at boot loader, initramfs and names");
-    const Facts facts = gather_facts(guest);
+    const Facts facts = gather_facts(guest, inventory);
     const Plan plan = make_plan(facts, wishes);
     RepairReport report = report_of(facts, plan, wishes);
     if (depth == Depth::look || report.is_clean() || report.obstacle() != nullptr) {
         return report;
     }
     ChangeWatch watch(guest, facts.system.mount_points);
-    apply_plan(guest, plan, note);
+    check_room(facts, plan);
+    report.commands = apply_plan(guest, plan, note);
     note("checking the result");
     report.files = watch.changed();
     check_written(plan, report.files, watch);
-    check_result(facts, gather_facts(guest), wishes);
+    check_result(facts, gather_facts(guest, inventory), wishes);
     for (FixOutcome& fix : report.fixes) {
         fix.outcome = fix.outcome == Outcome::planned ? Outcome::applied : fix.outcome;
     }

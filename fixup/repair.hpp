@@ -1,8 +1,10 @@
 #pragma once
 
+#include "base/inventory.hpp"
 #include "fixup/apply.hpp"
 #include "fixup/vm_requirements.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +31,8 @@ struct RepairReport {
     std::vector<FixOutcome> fixes;
     std::string plan_text;
     std::vector<std::string> warnings;
-    std::vector<std::string> files; ///< every path whose content or metadata is another now
+    std::vector<CommandRecord> commands; ///< that were run inside the copy
+    std::vector<std::string> files;      ///< every path whose content or metadata is another now
     VmRequirements vm;
     friend bool operator==(const RepairReport&, const RepairReport&) = default;
 
@@ -44,6 +47,7 @@ struct RepairReport {
 /// changed are looked up by their change time, not guessed. A plan with an obstacle is not applied.
 /// Throws Error.
 [[nodiscard]] RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth,
-                                  const NoteCallback& note);
+                                  const NoteCallback& note,
+                                  const std::optional<Inventory>& inventory = std::nullopt);
 
 } // namespace coldspare::fixup

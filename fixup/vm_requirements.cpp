@@ -48,19 +48,22 @@ VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> n
     return vm;
 }
 
-std::string qemu_command(const VmRequirements& vm, const std::string& overlay) {
+std::string qemu_command(const VmRequirements& vm, std::span<const std::string> disks) {
     std::string command =
         fmt::format("qemu-system-x86_64 -machine {},accel=kvm:tcg -cpu max -m 2048", vm.machine);
-    const std::string drive =
-        shell_quoted(fmt::format("file={},format=qcow2", option_value(overlay)));
     if (vm.disk_bus == "scsi") {
-        command += fmt::format(" -device virtio-scsi-pci -drive {},if=none,id=disk0 "
-                               "-device scsi-hd,drive=disk0",
-                               drive);
-    } else {
-        command += fmt::format(" -drive {},if=virtio", drive);
+        command += " -device virtio-scsi-pci";
     }
     std::size_t number = 0;
+    for (const std::string& disk : disks) {
+        const std::string drive =
+            shell_quoted(fmt::format("file={},format=qcow2", option_value(disk)));
+        command += vm.disk_bus == "scsi"
+                       ? fmt::format(" -drive {0},if=none,id=disk{1} -device scsi-hd,drive=disk{1}",
+                                     drive, number++)
+                       : fmt::format(" -drive {},if=virtio", drive);
+    }
+    number = 0;
     for (const VmNic& nic : vm.nics) {
         command +=
             fmt::format(" -netdev user,id=net{0},restrict=on -device {1},netdev=net{0},mac={2}",

@@ -31,7 +31,8 @@ struct VmRequirements {
 
 [[nodiscard]] VmRequirements vm_requirements(const Facts& facts, std::span<const NicBinding> nics);
 
-/// A qemu command line that boots `overlay` so, ready to be pasted into a shell.
-[[nodiscard]] std::string qemu_command(const VmRequirements& vm, const std::string& overlay);
+/// A qemu command line that boots these disks so, ready to be pasted into a shell.
+[[nodiscard]] std::string qemu_command(const VmRequirements& vm,
+                                       std::span<const std::string> disks);
 
 } // namespace coldspare::fixup

@@ -21,7 +21,7 @@ namespace {
 using namespace coldspare;
 using namespace coldspare::fixup;
 
-constexpr std::size_t largest_request = std::size_t{1} << 20;
+constexpr std::size_t largest_request = std::size_t{4} << 20;
 
 void say(const std::string& line) {
     std::fputs((line + "\n").c_str(), stdout);
@@ -32,7 +32,8 @@ void work() {
     const NoteCallback note = [](std::string_view text) { say(encode_note(text)); };
     const ApplianceRequest request = decode_request(read_file("/dev/stdin", largest_request));
     const std::unique_ptr<ApplianceGuest> guest = open_guest(request, note);
-    const RepairReport report = repair(*guest, request.wishes, request.depth, note);
+    const RepairReport report =
+        repair(*guest, request.wishes, request.depth, note, request.inventory);
     note("closing the disk");
     guest->finish();
     say(encode_report(report));

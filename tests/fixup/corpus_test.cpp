@@ -37,7 +37,8 @@ TEST_CASE("each system of the corpus gets the plan that stands beside it") {
     for (const std::filesystem::path& folder : corpus_folders()) {
         CAPTURE(folder.filename().string());
         CorpusCase system = read_corpus_case(folder);
-        const std::string got = text_of(repair(system.guest, system.wishes, Depth::look, quiet));
+        const std::string got =
+            text_of(repair(system.guest, system.wishes, Depth::look, quiet, system.inventory));
         if (write_anew) {
             write_file_atomically(folder / "plan.txt", got);
         } else {
@@ -51,14 +52,14 @@ TEST_CASE("a system of the corpus that was mended needs nothing more") {
     for (const std::filesystem::path& folder : corpus_folders()) {
         CAPTURE(folder.filename().string());
         CorpusCase system = read_corpus_case(folder);
-        const Facts facts = gather_facts(system.guest);
+        const Facts facts = gather_facts(system.guest, system.inventory);
         const Plan plan = make_plan(facts, system.wishes);
         if (plan.obstacle() != nullptr) {
             continue;
         }
         ++mended;
         apply_plan(system.guest, plan, quiet);
-        const Plan again = make_plan(gather_facts(system.guest), system.wishes);
+        const Plan again = make_plan(gather_facts(system.guest, system.inventory), system.wishes);
         CHECK_MESSAGE(again.is_empty(), plan_text(again));
     }
     CHECK(mended > 0);

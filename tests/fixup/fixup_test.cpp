@@ -6,6 +6,7 @@
 #include "fixup/binding.hpp"
 #include "fixup/overlay.hpp"
 #include "fixup/protocol.hpp"
+#include "tests/support/fixup_bench.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -26,90 +27,27 @@ namespace {
 
 const NoteCallback quiet = [](std::string_view) {};
 
-/// A directory with a raw image of 1 MiB and helpers that answer as they are told.
-class Bench {
-public:
-    Bench() {
-        REQUIRE_MESSAGE(::access("/usr/bin/qemu-img", X_OK) == 0, "qemu-img is missing");
-        directory_ = (fs::temp_directory_path() / "fixup-test.XXXXXX").string();
-        REQUIRE(::mkdtemp(directory_.data()) != nullptr);
-        write_file_atomically(image(), std::string(1 << 20, 'x'));
-        helper(Outcome::applied);
-    }
-    ~Bench() { fs::remove_all(directory_); }
-    Bench(const Bench&) = delete;
-    Bench& operator=(const Bench&) = delete;
-
-    [[nodiscard]] fs::path image() const { return fs::path(directory_) / "mail1.img"; }
-    [[nodiscard]] fs::path overlay() const { return image().string() + ".fixup.qcow2"; }
-    [[nodiscard]] fs::path report() const { return image().string() + ".fixup.json"; }
-    [[nodiscard]] fs::path partial() const { return overlay().string() + ".partial"; }
-
-    /// A helper that prints a report with the given outcome, and keeps the request.
-    void helper(Outcome outcome) {
-        const RepairReport report{.system = "test",
-                                  .fixes = {{"grub-bios", outcome, "detail", "a hint"}},
-                                  .files = {"/etc/changed"},
-                                  .vm = {.firmware = "bios"}};
-        script(fmt::format("cat > '{}/request'\ncat << 'END'\n{}\nEND\n", directory_,
-                           encode_report(report)));
-    }
-    void script(const std::string& text) {
-        write_file_atomically(program(), "#!/bin/sh\n" + text, 0755);
-    }
-    [[nodiscard]] FixupRequest request() const {
-        return {.image = image(),
-                .wishes = {.nics = {{"eth0", "52:54:00:12:34:56"}}},
-                .base_root = "abcd",
-                .program = "coldspare test",
-                .appliance = program(),
-                .accelerator = Accelerator::tcg,
-                .timeout = std::chrono::seconds(20)};
-    }
-    [[nodiscard]] FixupResult run(const FixupRequest& request) const {
-        return run_fixup(request, quiet, {});
-    }
-    /// Runs and returns the Error it must end with.
-    [[nodiscard]] Error failure(const FixupRequest& request) const {
-        try {
-            static_cast<void>(run(request));
-        } catch (const Error& error) {
-            return error;
-        }
-        FAIL("it ended well");
-        return Error("");
-    }
-    [[nodiscard]] std::string asked() const {
-        return read_file(fs::path(directory_) / "request", 1 << 20);
-    }
-
-private:
-    [[nodiscard]] fs::path program() const { return fs::path(directory_) / "helper"; }
-
-    std::string directory_;
-};
-
 } // namespace
 
 TEST_CASE("a fixup makes an overlay over the untouched image, and its report last") {
-    const Bench bench;
+    const FixupBench bench;
     const std::string before = read_file(bench.image(), 2 << 20);
     const FixupResult result = bench.run(bench.request());
     CHECK(result.changed);
-    CHECK(result.overlay == bench.overlay());
+    CHECK(result.overlays == std::vector{bench.overlay()});
     CHECK(result.report.files == std::vector<std::string>{"/etc/changed"});
     CHECK(read_file(bench.image(), 2 << 20) == before);
     const std::optional<Binding> binding = read_binding(bench.report());
     REQUIRE(binding.has_value());
-    CHECK(binding->base == "mail1.img");
-    CHECK(binding->base_root == "abcd");
-    CHECK(binding->overlay_stamp == stamp_of(bench.overlay()));
+    CHECK(binding->layers[0].base == "mail1.img");
+    CHECK(binding->layers[0].base_root == "abcd");
+    CHECK(binding->layers[0].overlay_stamp == stamp_of(bench.overlay()));
     CHECK_FALSE(fs::exists(bench.partial()));
     CHECK(read_file(bench.overlay(), 1 << 20).find("mail1.img") != std::string::npos);
 }
 
 TEST_CASE("a second run looks, and leaves every byte as it is") {
-    Bench bench;
+    FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     const std::string overlay = read_file(bench.overlay(), 1 << 20);
     const std::string report = read_file(bench.report(), 1 << 20);
@@ -124,14 +62,14 @@ TEST_CASE("a second run looks, and leaves every byte as it is") {
 }
 
 TEST_CASE("an overlay of another clone, or for another card, is made anew") {
-    const Bench bench;
+    const FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     FixupRequest other = bench.request();
     SUBCASE("another root digest") {
-        other.base_root = "ef01";
+        other.images[0].base_root = "ef01";
     }
     SUBCASE("nobody vouches for the image any more") {
-        other.base_root.clear();
+        other.images[0].base_root.clear();
     }
     SUBCASE("another card") {
         other.wishes.nics[0].mac = "52:54:00:99:99:99";
@@ -145,13 +83,13 @@ TEST_CASE("an overlay of another clone, or for another card, is made anew") {
 }
 
 TEST_CASE("an overlay that a virtual machine wrote to is never replaced") {
-    const Bench bench;
+    const FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     const timespec times[2] = {{.tv_sec = 1, .tv_nsec = 0}, {.tv_sec = 1, .tv_nsec = 0}};
     REQUIRE(::utimensat(AT_FDCWD, bench.overlay().c_str(), times, 0) == 0);
     FixupRequest other = bench.request();
     SUBCASE("for another clone") {
-        other.base_root = "ef01";
+        other.images[0].base_root = "ef01";
     }
     SUBCASE("for the same one") {}
     const Error error = bench.failure(other);
@@ -163,7 +101,7 @@ TEST_CASE("an overlay that a virtual machine wrote to is never replaced") {
 }
 
 TEST_CASE("an overlay without a report is never replaced") {
-    const Bench bench;
+    const FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     fs::remove(bench.report());
     const Error error = bench.failure(bench.request());
@@ -174,18 +112,18 @@ TEST_CASE("an overlay without a report is never replaced") {
 }
 
 TEST_CASE("a file in the report's place that is none is not overwritten") {
-    const Bench bench;
+    const FixupBench bench;
     write_file_atomically(bench.report(), "{\"precious\": true}");
     const Error error = bench.failure(bench.request());
     CHECK(error.status() == ExitStatus::refused);
     CHECK(error.message().starts_with(
-        fmt::format("refusing to write the report of '{}'", bench.overlay().string())));
+        fmt::format("refusing to write the report '{}'", bench.report().string())));
     CHECK(read_file(bench.report(), 1 << 20) == "{\"precious\": true}");
     CHECK_FALSE(fs::exists(bench.overlay()));
 }
 
 TEST_CASE("an overlay whose report cannot be written goes again") {
-    Bench bench;
+    FixupBench bench;
     // Made while the helper works: a directory in the place of the report.
     bench.script(fmt::format("cat > /dev/null\nmkdir -p '{0}/x'\ncat << 'END'\n{1}\nEND\n",
                              bench.report().string(), encode_report(RepairReport{})));
@@ -195,7 +133,7 @@ TEST_CASE("an overlay whose report cannot be written goes again") {
 }
 
 TEST_CASE("a new overlay lives until it is kept") {
-    const Bench bench;
+    const FixupBench bench;
     const BaseImage base(bench.image(), {});
     {
         NewOverlay overlay(bench.overlay(), base, {});
@@ -211,7 +149,7 @@ TEST_CASE("a new overlay lives until it is kept") {
 }
 
 TEST_CASE("an overlay that a virtual machine has open is not even looked at") {
-    Bench bench;
+    FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     bench.script("echo started\n");
     // What QEMU locks in an image that it writes: the byte of the permission "write".
@@ -229,7 +167,7 @@ TEST_CASE("an overlay that a virtual machine has open is not even looked at") {
 }
 
 TEST_CASE("only a lock counts as a lock") {
-    Bench bench;
+    FixupBench bench;
     const fs::path absent = bench.image().parent_path() / "no-lock.qcow2";
     try {
         check_not_in_use(absent, {});
@@ -240,7 +178,7 @@ TEST_CASE("only a lock counts as a lock") {
 }
 
 TEST_CASE("a fixup that cannot finish leaves nothing behind") {
-    Bench bench;
+    FixupBench bench;
     FixupRequest request = bench.request();
     std::string expected;
     SUBCASE("an obstacle") {
@@ -270,12 +208,12 @@ TEST_CASE("a fixup that cannot finish leaves nothing behind") {
 }
 
 TEST_CASE("an interrupted fixup keeps the older overlay") {
-    Bench bench;
+    FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     const std::string overlay = read_file(bench.overlay(), 1 << 20);
     bench.script("echo '" + encode_note("working") + "'\nsleep 30\n");
     FixupRequest other = bench.request();
-    other.base_root = "ef01";
+    other.images[0].base_root = "ef01";
     std::stop_source source;
     bool was_working = false;
     const NoteCallback stop_it = [&](std::string_view text) {
@@ -297,7 +235,7 @@ TEST_CASE("an interrupted fixup keeps the older overlay") {
 }
 
 TEST_CASE("a plan writes no file") {
-    Bench bench;
+    FixupBench bench;
     bench.helper(Outcome::planned);
     FixupRequest request = bench.request();
     request.depth = Depth::look;
@@ -308,14 +246,14 @@ TEST_CASE("a plan writes no file") {
 }
 
 TEST_CASE("an image that another run writes is locked") {
-    const Bench bench;
+    const FixupBench bench;
     const Fd writer = open_file(bench.image(), O_RDWR);
     REQUIRE(::flock(writer.get(), LOCK_EX) == 0);
     CHECK(bench.failure(bench.request()).status() == ExitStatus::locked);
 }
 
 TEST_CASE("a second fixup of the same overlay is locked out") {
-    const Bench bench;
+    const FixupBench bench;
     const Fd first = open_file(bench.partial(), O_RDWR | O_CREAT);
     REQUIRE(::flock(first.get(), LOCK_EX) == 0);
     const Error error = bench.failure(bench.request());
@@ -325,7 +263,7 @@ TEST_CASE("a second fixup of the same overlay is locked out") {
 }
 
 TEST_CASE("an image that is not raw is refused by its format") {
-    const Bench bench;
+    const FixupBench bench;
     write_file_atomically(bench.image(), "QFI\xfb" + std::string(4096, '\0'));
     const Error error = bench.failure(bench.request());
     CHECK(error.status() == ExitStatus::refused);

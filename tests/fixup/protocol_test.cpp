@@ -15,6 +15,7 @@ RepairReport some_report() {
                       {"grub-bios", Outcome::cannot, "no", "do this"}},
             .plan_text = "--- a\n+++ b\n",
             .warnings = {"w"},
+            .commands = {{"grub-bios", "grub-install /dev/x", "done\n"}},
             .files = {"/etc/a", "/boot/b"},
             .vm = {.firmware = "bios",
                    .machine = "q35",
@@ -37,7 +38,8 @@ TEST_CASE("a request arrives as it was sent") {
                                               .initiator_name = "iqn.2026-11.example:x",
                                               .initramfs = InitramfsWay::append,
                                               .agents = Agents::disable,
-                                              .skip = {"grub-bios"}}};
+                                              .skip = {"grub-bios"}},
+                                   .inventory = Inventory{.hostname = "mail1"}};
     CHECK(decode_request(encode_request(request)) == request);
 }
 
@@ -88,17 +90,22 @@ TEST_CASE("what the helper never writes is an error and never a crash") {
 }
 
 TEST_CASE("the report beside an overlay reads back") {
-    const Binding binding{.created = "2026-11-22T03:05:14Z",
-                          .program = "coldspare 0.1.0",
-                          .base = "mail1.img",
-                          .base_root = "00ff",
-                          .base_stamp = {.size = 4096, .modified_ns = 1},
-                          .overlay_stamp = {.size = 9, .modified_ns = 1700000000123456789},
-                          .accelerator = "tcg",
-                          .wishes = {.nics = {{"eth0", "52:54:00:12:34:56"}}},
-                          .report = some_report()};
+    const Binding binding{
+        .created = "2026-11-22T03:05:14Z",
+        .program = "coldspare 0.1.0",
+        .layers = {{.base = "mail1.img",
+                    .base_root = "00ff",
+                    .base_stamp = {.size = 4096, .modified_ns = 1},
+                    .overlay = "mail1.img.fixup.qcow2",
+                    .overlay_stamp = {.size = 9, .modified_ns = 1700000000123456789}},
+                   {.base = "mail2.img", .overlay = "mail2.img.fixup.qcow2"}},
+        .accelerator = "tcg",
+        .root = "/dev/sda1",
+        .wishes = {.nics = {{"eth0", "52:54:00:12:34:56"}}},
+        .report = some_report()};
     CHECK(parse_binding(encode_binding(binding)) == binding);
-    for (const char* content : {"", "[]", "{}", "{\"format\":2}", "{\"format\":1}"}) {
+    for (const char* content :
+         {"", "[]", "{}", "{\"format\":2}", "{\"format\":1}", "{\"format\":2,\"layers\":[]}"}) {
         CAPTURE(content);
         CHECK_THROWS_AS(static_cast<void>(parse_binding(content)), Error);
     }
@@ -107,4 +114,5 @@ TEST_CASE("the report beside an overlay reads back") {
 TEST_CASE("the report stands beside its overlay") {
     CHECK(binding_path("/a/m.img.fixup.qcow2") == "/a/m.img.fixup.json");
     CHECK(binding_path("/a/overlay") == "/a/overlay.json");
+    CHECK(pending_path("/a/m.img.fixup.qcow2") == "/a/m.img.fixup.json.next");
 }

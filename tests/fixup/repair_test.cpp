@@ -193,7 +193,7 @@ TEST_CASE("the virtual machine is described for this system") {
     CHECK(report.vm.disk_bus == "virtio");
     REQUIRE(report.vm.nics.size() == 1);
     CHECK(report.vm.nics[0] == VmNic{"eth0", "52:54:00:12:34:56", "virtio"});
-    CHECK(qemu_command(report.vm, "/srv/a,b's.qcow2") ==
+    CHECK(qemu_command(report.vm, std::vector<std::string>{"/srv/a,b's.qcow2"}) ==
           "qemu-system-x86_64 -machine q35,accel=kvm:tcg -cpu max -m 2048 "
           "-drive 'file=/srv/a,,b'\\''s.qcow2,format=qcow2',if=virtio "
           "-netdev user,id=net0,restrict=on "
@@ -206,4 +206,24 @@ TEST_CASE("a system that insists on /dev/sda gets a disk bus that has one") {
     const RepairReport report = repair(guest, {.nics = nics}, Depth::look, quiet);
     CHECK(report.vm.disk_bus == "scsi");
     CHECK(report.warnings.size() == 1);
+}
+
+TEST_CASE("a copy without room is told before anything is written") {
+    MemoryGuest guest = make_debian_guest();
+    guest.free = 1 << 20;
+    const auto before = guest.nodes;
+    // The initramfs asks for its own room first; without it the rest is counted.
+    CHECK_THROWS_WITH_AS(
+        static_cast<void>(
+            repair(guest, {.nics = nics, .skip = {"initramfs-virtio"}}, Depth::mend, quiet)),
+        "the copy's root file system has 1.0 MiB free, and the changes need 4.0 MiB", Error);
+    CHECK(guest.nodes == before);
+}
+
+TEST_CASE("the report keeps what was run and what it printed") {
+    MemoryGuest guest = make_debian_guest();
+    const RepairReport report = repair(guest, {.nics = nics}, Depth::mend, quiet);
+    CHECK(report.commands ==
+          std::vector<CommandRecord>{{"initramfs-virtio", "update-initramfs -u -k 6.1.0-1-amd64",
+                                      "update-initramfs: Generating\n"}});
 }

@@ -114,6 +114,9 @@ CorpusCase read_corpus_case(const fs::path& folder) {
         json wishes = json::parse(encode_wishes({}));
         wishes.update(object.at("wishes"));
         result.wishes = parse_wishes(wishes.dump());
+        if (fs::exists(folder / "inventory.json")) {
+            result.inventory = parse_inventory(read_file(folder / "inventory.json", largest_file));
+        }
         if (fs::exists(folder / "plan.txt")) {
             result.expected = read_file(folder / "plan.txt", largest_file);
         }

@@ -1,9 +1,11 @@
 #pragma once
 
+#include "base/inventory.hpp"
 #include "fixup/wishes.hpp"
 #include "tests/support/memory_guest.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,8 @@ struct CorpusCase {
     std::filesystem::path folder;
     MemoryGuest guest;
     Wishes wishes;
-    std::string expected; ///< plan.txt
+    std::optional<Inventory> inventory; ///< inventory.json, if there is one
+    std::string expected;               ///< plan.txt
 };
 
 /// All folders of the corpus, sorted.

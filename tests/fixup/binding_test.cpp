@@ -1,0 +1,101 @@
+// What stands beside overlays, and what the next run makes of it.
+#include "fixup/binding.hpp"
+
+#include "tests/support/fixup_bench.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace coldspare;
+using namespace coldspare::fixup;
+namespace fs = std::filesystem;
+
+TEST_CASE("a server with two disks gets two overlays with one report") {
+    const FixupBench bench;
+    const fs::path second = bench.image().parent_path() / "mail1-data.img";
+    write_file_atomically(second, std::string(1 << 20, 'z'));
+    FixupRequest request = bench.request();
+    request.images.push_back({.image = second, .base_root = "0123"});
+    const FixupResult made = bench.run(request);
+    REQUIRE(made.overlays.size() == 2);
+    CHECK(made.overlays[1] == default_overlay(second));
+    CHECK(fs::exists(made.overlays[1]));
+    CHECK(read_binding(bench.report()) == read_binding(binding_path(made.overlays[1])));
+    SUBCASE("the same again is a look") {
+        CHECK_FALSE(fs::exists(pending_path(bench.overlay())));
+        static_cast<void>(bench.run(request));
+        CHECK(bench.asked().find("\"depth\":\"mend\"") != std::string::npos);
+        CHECK(bench.asked().find("mail1-data.img.fixup.qcow2") != std::string::npos);
+    }
+    SUBCASE("without the other disk it is another standby") {
+        CHECK(bench.run(bench.request()).changed);
+    }
+    SUBCASE("a machine wrote to the second") {
+        fs::last_write_time(made.overlays[1], fs::file_time_type::min() + std::chrono::hours(1));
+        CHECK(bench.failure(request).status() == ExitStatus::refused);
+    }
+    SUBCASE("the same image twice is a mistake") {
+        request.images[1].image = bench.image();
+        const Error error = bench.failure(request);
+        CHECK(error.status() == ExitStatus::usage);
+        CHECK(error.message() == fmt::format("'{}' is named twice", bench.image().string()));
+    }
+}
+
+TEST_CASE("whatever a killed run has left, the next one goes on from it") {
+    const FixupBench bench;
+    static_cast<void>(bench.run(bench.request()));
+    const std::string report = read_file(bench.report(), 1 << 20);
+    SUBCASE("before the overlay had its name") {
+        write_file_atomically(pending_path(bench.overlay()), report);
+        fs::remove(bench.report());
+        fs::remove(bench.overlay());
+    }
+    SUBCASE("before its report was there") {
+        write_file_atomically(pending_path(bench.overlay()), report);
+        fs::remove(bench.report());
+    }
+    SUBCASE("with the report of the one before") {
+        Binding earlier = parse_binding(report);
+        earlier.layers[0].overlay_stamp.modified_ns -= 1;
+        write_file_atomically(pending_path(bench.overlay()), report);
+        write_file_atomically(bench.report(), encode_binding(earlier));
+    }
+    SUBCASE("before the note was removed") {
+        write_file_atomically(pending_path(bench.overlay()), report);
+    }
+    SUBCASE("an unfinished overlay") {
+        write_file_atomically(bench.partial(), "torn");
+    }
+    static_cast<void>(bench.run(bench.request()));
+    CHECK(finished_stamp(read_binding(bench.report()), bench.overlay()) ==
+          stamp_of(bench.overlay()));
+    CHECK_FALSE(fs::exists(bench.partial()));
+}
+
+TEST_CASE("undo removes the overlay and its report, and nothing that a machine wrote to") {
+    const FixupBench bench;
+    static_cast<void>(bench.run(bench.request()));
+    SUBCASE("as it was made") {
+        CHECK(undo_fixup(bench.request().images, {}) ==
+              std::vector{bench.overlay(), bench.report()});
+        CHECK_FALSE(fs::exists(bench.overlay()));
+        CHECK_FALSE(fs::exists(bench.report()));
+        CHECK(fs::exists(bench.image()));
+        CHECK(undo_fixup(bench.request().images, {}).empty());
+    }
+    SUBCASE("written to") {
+        fs::last_write_time(bench.overlay(), fs::file_time_type::min() + std::chrono::hours(1));
+        try {
+            undo_fixup(bench.request().images, {});
+            FAIL("it ended well");
+        } catch (const Error& error) {
+            CHECK(error.status() == ExitStatus::refused);
+            CHECK(error.message() ==
+                  fmt::format("refusing to remove '{}': a virtual machine wrote to it since fixup "
+                              "made it",
+                              bench.overlay().string()));
+        }
+        CHECK(fs::exists(bench.overlay()));
+        CHECK(fs::exists(bench.report()));
+    }
+}
