@@ -16,12 +16,15 @@ class Refused(Exception):
 
 
 class Appliance:
-    """Disks by label, letters only: /dev/disk/guestfs/LABEL in there. Used in a `with`, which ends it in order."""
+    """Disks by label, letters only: /dev/disk/guestfs/LABEL in there. Used in a `with`, which ends it in order.
 
-    def __init__(self, disks, *, image_format="raw", read_only=False):
+    options are "--read-only", and "--unsafe" for disks that can be built again.
+    """
+
+    def __init__(self, disks, *, image_format="raw", options=()):
         self.started = time.monotonic()
         words = ["setpriv", "--pdeathsig", "KILL", SHELL, "--format", image_format,
-                 *(["--read-only"] if read_only else []), *[f"{label}={path}" for label, path in disks.items()]]
+                 *options, *[f"{label}={path}" for label, path in disks.items()]]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                          env={"LIBGUESTFS_BACKEND_SETTINGS": "force_tcg", **os.environ})
         try:
@@ -61,9 +64,6 @@ class Appliance:
     def inspect(self):
         """Mounts the system on the disks; its mount points."""
         return self._ask("inspect").split()
-
-    def save(self, path, file):
-        self._ask("save", path, str(file))
 
     def _ask(self, *words):
         if os.environ.get("APPLIANCE_TRACE"):

@@ -1,22 +1,20 @@
-// appliance-shell [--read-only] [--format FORMAT] LABEL=IMAGE...: one libguestfs appliance for the
-// system tests, which build and compare disks that this machine's kernel may not understand: LVM,
-// md, LUKS, vfat. A disk is /dev/disk/guestfs/LABEL in there, its first partition .../LABEL1;
-// FORMAT is that of the images that follow.
+// appliance-shell [--read-only] [--unsafe] [--format FORMAT] LABEL=IMAGE...
+//
+// One libguestfs appliance for the system tests, which build and compare disks that this machine's
+// kernel may not understand: LVM, md, LUKS, vfat. A disk is /dev/disk/guestfs/LABEL in there, its
+// first partition .../LABEL1. FORMAT is that of the images that follow it; --unsafe writes them
+// without flushing, which is faster and fine for what can be built again.
 //
 // Reads one JSON array of strings a line on standard input, and answers each with a line on
-// standard output,
-// {"ok":true,"output":"..."} or {"ok":false,"output":"why not"}:
+// standard output, {"ok":true,"output":"..."} or {"ok":false,"output":"why not"}:
 //
-//   ["inside", COMMAND]       a shell command in the appliance itself; the disks' file systems are
-//   below /sysroot
-//   ["guest", COMMAND]        a shell command in the system whose root is mounted, with its own
-//   programs
+//   ["inside", COMMAND]       a shell command in the appliance itself, where the file systems that
+//                             are mounted lie below /sysroot
+//   ["guest", COMMAND]        a shell command in the system that is mounted, by its own programs
 //   ["mount", DEVICE, POINT]  in the order in which they lie upon each other
-//   ["inspect"]               finds the one system on the disks and mounts it; the mount points,
-//   one a line
-//   ["unlock", DEVICE, NAME, PASSPHRASE]   a LUKS device becomes /dev/mapper/NAME
-//   ["save", PATH, FILE]      a file of the mounted system as a file outside
-//   ["close"]                 unmounts, flushes, ends; the end of the input does not
+//   ["inspect"]               finds the one system on the disks and mounts it; the mount points
+//   ["unlock", DEVICE, NAME, PASSPHRASE]  a LUKS device becomes /dev/mapper/NAME
+//   ["close"]                 unmounts, flushes and ends; the end of the input does not flush
 //
 // Not a part of coldspare: it says what the library does without coldspare's code.
 
@@ -46,8 +44,17 @@ using CString = coldspare::Handle<char, std::free>;
 constexpr int memory_mib = 1536;
 constexpr int processors = 2;
 
+/// How the disks that follow are opened.
+struct DiskOptions {
+    std::string format = "raw";
+    std::string cache_mode = "writeback";
+    int read_only = 0;
+};
+
 class Shell {
 public:
+    DiskOptions options;
+
     Shell() : guestfs_(guestfs_create()) {
         guestfs_set_error_handler(handle(), nullptr, nullptr);
         check(guestfs_set_memsize(handle(), memory_mib));
@@ -55,12 +62,14 @@ public:
         check(guestfs_set_append(handle(), "vsyscall=emulate"));
     }
 
-    void add(const std::string& label, const std::string& image, const std::string& format,
-             int read_only) {
+    void add(const std::string& disk) {
+        const std::size_t equals = disk.find('=');
+        const std::string label = disk.substr(0, equals);
+        const std::string image = disk.substr(equals + 1);
         check(guestfs_add_drive_opts(handle(), image.c_str(), GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                                     format.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY, read_only,
-                                     GUESTFS_ADD_DRIVE_OPTS_LABEL, label.c_str(),
-                                     GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe",
+                                     options.format.c_str(), GUESTFS_ADD_DRIVE_OPTS_READONLY,
+                                     options.read_only, GUESTFS_ADD_DRIVE_OPTS_LABEL, label.c_str(),
+                                     GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, options.cache_mode.c_str(),
                                      GUESTFS_ADD_DRIVE_OPTS_DISCARD, "besteffort", -1));
     }
 
@@ -85,10 +94,6 @@ public:
             check(guestfs_cryptsetup_open(handle(), words.at(1).c_str(), words.at(3).c_str(),
                                           words.at(2).c_str(), -1));
             check(guestfs_lvm_scan(handle(), 1));
-            return {};
-        }
-        if (verb == "save") {
-            check(guestfs_download(handle(), words.at(1).c_str(), words.at(2).c_str()));
             return {};
         }
         if (verb == "close") {
@@ -182,17 +187,15 @@ void answer(bool good, const std::string& output) {
 
 int serve(const Words& arguments) {
     Shell shell;
-    std::string format = "raw";
-    int read_only = 0;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
-        const std::string& word = arguments[i];
-        if (word == "--read-only") {
-            read_only = 1;
-        } else if (word == "--format") {
-            format = arguments.at(++i);
+        if (arguments[i] == "--read-only") {
+            shell.options.read_only = 1;
+        } else if (arguments[i] == "--unsafe") {
+            shell.options.cache_mode = "unsafe";
+        } else if (arguments[i] == "--format") {
+            shell.options.format = arguments.at(++i);
         } else {
-            const std::size_t equals = word.find('=');
-            shell.add(word.substr(0, equals), word.substr(equals + 1), format, read_only);
+            shell.add(arguments[i]);
         }
     }
     shell.launch();

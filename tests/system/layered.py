@@ -143,7 +143,7 @@ class Disk:
 # Of each partition and volume what makes it itself, in an order that does not depend on device names.
 VOLUMES = """
 for device in /dev/disk/guestfs/diska?* $(ls -d /dev/md?* /dev/dm-?* 2> /dev/null); do
-  blkid -p -o export $device | grep -v ^DEVNAME= | tr '\\n' ' '; echo
+  blkid -p -o export $device | grep -v -e ^DEVNAME= -e ^PART_ENTRY_DISK= | tr '\\n' ' '; echo
 done | sort
 lvm vgs --noheadings -o vg_name,vg_uuid; lvm lvs --noheadings -o lv_name,lv_uuid; lvm pvs --noheadings -o pv_uuid
 dd if=/dev/disk/guestfs/diska bs=512 skip=1 count=33 2> /dev/null | md5sum
@@ -154,7 +154,7 @@ DIGESTS = "cd /sysroot{point} && find . -xdev -type f -print0 | xargs -0 -r md5s
 
 
 def _read(image, image_format, unlock):
-    with appliance.Appliance({"diska": image}, image_format=image_format, read_only=True) as machine_:
+    with appliance.Appliance({"diska": image}, image_format=image_format, options=["--read-only"]) as machine_:
         header = ""
         if unlock:
             header = machine_.inside(f"dd if={unlock} bs=1M count=16 2> /dev/null | md5sum")
