@@ -159,6 +159,8 @@ def _read(image, image_format, unlock):
         if unlock:
             header = machine_.inside(f"dd if={unlock} bs=1M count=16 2> /dev/null | md5sum")
             machine_.unlock(unlock, "sda3_crypt", PASSPHRASE)
+        # A mirror that lacks a leg waits for it in here, with nobody to start it.
+        machine_.inside("for array in $(sed -n 's/ : inactive .*//p' /proc/mdstat); do mdadm --run /dev/$array; done")
         points = machine_.inspect()
         tree = {}
         for point in points:
