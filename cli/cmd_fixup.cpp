@@ -48,14 +48,16 @@ class FixupCommand : public Command {
 public:
     void declare(CLI::App& app) override {
         app.add_option("IMAGE", images_,
-                       "the clone of each disk: raw images, in the order of the server's disks")
+                       "the clone of each disk, in the order of the server's disks: raw images, or "
+                       "devices, which are fixed in place")
             ->required();
         app.add_option("--nic", nics_,
                        "NAME=MAC: a network card of the VM and its name in the system; without "
                        "any, the cards keep their names and MACs, as the inventory has them")
             ->allow_extra_args(false);
         app.add_flag("--plan", plan_, "show every change as a diff and make none");
-        app.add_flag("--undo", undo_, "remove the overlay and its report; the clone stays")
+        app.add_flag("--undo", undo_,
+                     "remove the overlay and its report, or put back what a device had")
             ->excludes("--plan");
         app.add_option("--hold", holds_,
                        "a service that must not start until the runbook releases it")
@@ -75,6 +77,7 @@ public:
                        "IMAGE.inventory.json");
         app.add_option("--overlay", overlay_,
                        "the overlay to make, instead of IMAGE.fixup.qcow2; for one image");
+        declare_state_dir(app, state_dir_);
         app.add_option("--timeout", timeout_, "seconds until a run that hangs is ended")
             ->check(CLI::Range(10, 86400))
             ->capture_default_str();
@@ -124,8 +127,23 @@ private:
         std::vector<fixup::ImageRequest> requests;
         for (const std::string& image : images_) {
             requests.push_back({.image = clone::resolve_generation(image), .overlay = overlay_});
+            if (overlay_.empty() && fs::is_block_file(image)) {
+                requests.back().overlay =
+                    clone::manifest_path(image, state_dir_).replace_extension(".fixup.qcow2");
+            }
         }
         return requests;
+    }
+
+    /// Devices are fixed in place.
+    [[nodiscard]] fixup::Place place() const {
+        const auto devices = std::ranges::count_if(
+            images_, [](const std::string& image) { return fs::is_block_file(image); });
+        if (devices != 0 && static_cast<std::size_t>(devices) != images_.size()) {
+            throw refusal("fix image files and devices together",
+                          "a server's disks are cloned either to image files or to devices");
+        }
+        return devices == 0 ? fixup::Place::overlay : fixup::Place::in_place;
     }
 
     void check_skipped() const {
@@ -154,6 +172,7 @@ private:
             nics = kept_nics(inventory);
         }
         return {
+            .place = place(),
             .images = std::move(images),
             .wishes = {.nics = std::move(nics),
                        .holds = holds_,
@@ -206,10 +225,12 @@ private:
 
     ExitStatus undo(Output& output, std::stop_token stop) const {
         const std::vector<fixup::ImageRequest> images = image_requests();
-        const std::vector<fs::path> removed = fixup::undo_fixup(images, std::move(stop));
+        const std::vector<fs::path> removed = fixup::undo_fixup(images, place(), std::move(stop));
         json names = json::array();
         for (const fs::path& path : removed) {
-            output.line(fmt::format("removed '{}'", path.string()));
+            output.line(place() == fixup::Place::in_place
+                            ? fmt::format("'{}' is as it was cloned", path.string())
+                            : fmt::format("removed '{}'", path.string()));
             names.push_back(path.string());
         }
         for (std::size_t i = 0; i < images_.size(); ++i) {
@@ -229,8 +250,8 @@ private:
 
     [[nodiscard]] std::string base_root(const fs::path& image, Output& output) const {
         const std::optional<clone::Manifest> manifest =
-            clone::read_manifest(clone::manifest_path(image, {}));
-        if (!manifest && fs::exists(clone::journal_path(image, {}))) {
+            clone::read_manifest(clone::manifest_path(image, state_dir_));
+        if (!manifest && fs::exists(clone::journal_path(image, state_dir_))) {
             throw refusal(fmt::format("fix up '{}': it is an unfinished copy", image.string()),
                           "run 'coldspare receive' again: it goes on where it was");
         }
@@ -251,6 +272,7 @@ private:
     std::vector<std::string> keys_;
     std::string inventory_;
     std::string overlay_;
+    std::string state_dir_ = default_state_dir;
     bool fast_ = false;
     bool disable_agents_ = false;
     bool plan_ = false;

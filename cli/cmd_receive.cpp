@@ -209,6 +209,9 @@ private:
             }
             fields["target"] = target.path().string();
             fields["manifest"] = target.manifest().string();
+            if (std::filesystem::exists(target.inventory())) {
+                fields["inventory"] = target.inventory().string();
+            }
             if (target.saved()) {
                 fields["saved"] = target.saved()->description.string();
             }

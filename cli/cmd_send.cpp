@@ -1,8 +1,11 @@
+#include "base/files.hpp"
+#include "base/inventory.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/link.hpp"
 #include "cli/program.hpp"
 #include "clone/free_space.hpp"
+#include "clone/gather_inventory.hpp"
 #include "clone/nbd_uri.hpp"
 #include "clone/sender.hpp"
 #include "clone/uses.hpp"
@@ -12,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -45,6 +49,11 @@ public:
             ->type_name("SIZE")
             ->transform(CLI::AsSizeValue(false))
             ->default_str("256KiB");
+        app.add_option("--inventory", inventory_,
+                       "the inventory to send with the disks, in place of this machine's own")
+            ->type_name("FILE");
+        app.add_flag("--no-inventory", no_inventory_, "do not tell the target what this machine is")
+            ->excludes("--inventory");
         declare_direct(app, direct_);
     }
 
@@ -69,7 +78,9 @@ public:
         std::vector<clone::SourceDisk> disks;
         for (const std::string& name : names_) {
             opened.push_back(clone::open_source(name, parse_direct(direct_)));
-            disks.push_back({.disk = opened.back().get()});
+            disks.push_back(
+                {.disk = opened.back().get(),
+                 .inventoried = !inventory_.empty() || clone::is_of_this_machine(name)});
             warn_of_uses(name, output);
         }
         if (used_only_) {
@@ -81,6 +92,7 @@ public:
                 return std::move(space.ranges);
             };
         }
+        options.inventory = inventory_source(output);
         const std::unique_ptr<clone::Peers> peers = link_.open(output, "receive");
         for (const clone::SourceDisk& served : disks) {
             const clone::DiskFacts& facts = served.disk->facts();
@@ -95,6 +107,29 @@ public:
     }
 
 private:
+    /// What is told of the machine in each session; an empty function if nothing is.
+    [[nodiscard]] std::function<std::string()> inventory_source(Output& output) const {
+        if (no_inventory_) {
+            return {};
+        }
+        if (inventory_.empty()) {
+            return [&output] {
+                output.note("telling the target what this machine is (--no-inventory leaves that "
+                            "out)");
+                return encode_inventory(
+                    clone::gather_inventory(clone::this_machine(), program_and_version()));
+            };
+        }
+        const std::string text = read_file(inventory_, largest_inventory);
+        try {
+            static_cast<void>(parse_inventory(text));
+        } catch (Error& error) {
+            error.prepend(fmt::format("reading '{}'", inventory_));
+            throw;
+        }
+        return [text] { return std::string(trim(text)); };
+    }
+
     static void warn_of_uses(const std::string& name, Output& output) {
         if (clone::is_nbd_uri(name)) {
             output.note("whether something writes to it during the copy, only its server knows");
@@ -172,6 +207,8 @@ private:
     std::string limit_ = "max";
     std::string on_read_error_ = "skip";
     std::uint64_t block_size_ = clone::default_block_size;
+    std::string inventory_;
+    bool no_inventory_ = false;
     bool used_only_ = false;
     std::string direct_ = "auto";
 };

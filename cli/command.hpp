@@ -37,6 +37,7 @@ struct CommandEntry {
 [[nodiscard]] std::span<const CommandEntry> commands();
 
 std::unique_ptr<Command> make_disks_command();
+std::unique_ptr<Command> make_inventory_command();
 std::unique_ptr<Command> make_send_command();
 std::unique_ptr<Command> make_receive_command();
 std::unique_ptr<Command> make_pair_command();

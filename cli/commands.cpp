@@ -6,9 +6,11 @@ namespace coldspare::cli {
 
 namespace {
 
-constexpr std::array<CommandEntry, 6> table{{
+constexpr std::array<CommandEntry, 7> table{{
     {"disks", "list the disks of this machine and what uses them", "coldspare disks",
      make_disks_command},
+    {"inventory", "tell what this machine is: its network cards, disks, firmware and system",
+     "coldspare inventory --output mail.inventory.json", make_inventory_command},
     {"send", "serve a disk or an image as the source of a clone",
      "coldspare send --listen 10000 /dev/sda", make_send_command},
     {"receive", "write a clone to a disk or an image",

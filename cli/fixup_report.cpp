@@ -85,8 +85,10 @@ void print_fixup(const fixup::FixupResult& result, fixup::Depth depth, Output& o
         return;
     }
     print_files(result, output);
-    for (const fs::path& overlay : result.overlays) {
-        output.line(fmt::format("made '{}'; the clone itself is untouched", overlay.string()));
+    for (const fs::path& path : result.overlays) {
+        output.line(fs::is_block_file(path)
+                        ? fmt::format("'{}' is changed in place; --undo puts back", path.string())
+                        : fmt::format("made '{}'; the clone itself is untouched", path.string()));
     }
     output.line(fmt::format("the virtual machine: firmware {}, machine {}, disk on {}, {}",
                             report.vm.firmware, report.vm.machine, report.vm.disk_bus,

@@ -117,7 +117,8 @@ void Generations::remove(const fs::path& generation) {
     give_up(generation);
     for (const fs::path& path :
          {manifest_path(generation, {}), journal_path(generation, {}), map_path(generation, {}),
-          report_of(generation), overlay_of(generation), generation, mark_of(generation)}) {
+          inventory_path(generation, {}), report_of(generation), overlay_of(generation), generation,
+          mark_of(generation)}) {
         remove_file_durably(path);
     }
 }
@@ -149,6 +150,7 @@ void Generations::adopt_plain_image(std::stop_token stop) {
     name_twice(image_, first);
     name_twice(manifest_path(image_, {}), manifest_path(first, {}));
     name_twice(map_path(image_, {}), map_path(first, {}));
+    name_twice(inventory_path(image_, {}), inventory_path(first, {}));
     if (fs::is_regular_file(fs::symlink_status(overlay))) {
         const bool written_to = is_written_to(overlay, report_of(image_));
         // The same bytes under another name: -u changes nothing but that.
@@ -167,6 +169,7 @@ void Generations::adopt_plain_image(std::stop_token stop) {
     replace_link(image_, first);
     remove_file_durably(image_.string() + ".manifest");
     remove_file_durably(image_.string() + ".map");
+    remove_file_durably(image_.string() + ".inventory.json");
     notice_(fmt::format("'{}' is a link to '{}' from now on", image_.string(),
                         first.filename().string()));
 }
@@ -278,8 +281,8 @@ void Generations::become(const fs::path& file, const fs::path& generation, Manif
     manifest.target_born = identity.born;
     manifest.seal.clear();
     write_manifest(manifest_path(generation, {}), manifest);
-    for (const fs::path& path :
-         {manifest_path(file, {}), map_path(file, {}), report_of(file), overlay_of(file)}) {
+    for (const fs::path& path : {manifest_path(file, {}), map_path(file, {}),
+                                 inventory_path(file, {}), report_of(file), overlay_of(file)}) {
         remove_file_durably(path);
     }
     rename_durably(file, generation);

@@ -357,6 +357,10 @@ fs::path journal_path(const fs::path& target, const fs::path& state_dir) {
     return path_for(target, state_dir, ".journal");
 }
 
+fs::path inventory_path(const fs::path& target, const fs::path& state_dir) {
+    return path_for(target, state_dir, ".inventory.json");
+}
+
 void write_manifest(const fs::path& path, const Manifest& manifest) {
     make_parent_directories(path, "choose another with --state-dir");
     write_file_atomically(path, Encoded(manifest).pieces());

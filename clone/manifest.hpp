@@ -74,6 +74,11 @@ struct Manifest {
 [[nodiscard]] std::filesystem::path map_path(const std::filesystem::path& target,
                                              const std::filesystem::path& state_dir);
 
+/// Where the inventory of the source's machine stands (base/inventory.hpp): beside the manifest,
+/// "IMAGE.inventory.json".
+[[nodiscard]] std::filesystem::path inventory_path(const std::filesystem::path& target,
+                                                   const std::filesystem::path& state_dir);
+
 /// Writes it durably; makes the directory if needed. Throws Error.
 void write_manifest(const std::filesystem::path& path, const Manifest& manifest);
 

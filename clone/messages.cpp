@@ -1,7 +1,6 @@
 #include "clone/messages.hpp"
 
 #include "base/text.hpp"
-#include "clone/little_endian.hpp"
 #include "clone/wire.hpp"
 
 #include <fmt/format.h>
@@ -90,6 +89,8 @@ public:
         return result;
     }
     [[nodiscard]] bool has(const char* name) const { return object_.contains(name); }
+    /// A flag that may be missing.
+    [[nodiscard]] bool is_set(const char* name) const { return has(name) && flag(name); }
     [[nodiscard]] std::string_view message() const { return message_; }
 
 private:
@@ -205,11 +206,12 @@ Agreement agree(const Hello& ours, const Hello& theirs) {
                                 theirs.newest_version, ours.oldest_version, ours.newest_version),
                     "install the same version of coldspare on both sides");
     }
-    const auto offers_zstd = [](const Hello& hello) {
-        return std::ranges::find(hello.features, "zstd") != hello.features.end();
+    const auto both_name = [&](std::string_view feature) {
+        return std::ranges::find(ours.features, feature) != ours.features.end() &&
+               std::ranges::find(theirs.features, feature) != theirs.features.end();
     };
     return {newest, std::clamp(std::min(ours.streams, theirs.streams), 1U, most_streams),
-            offers_zstd(ours) && offers_zstd(theirs)};
+            both_name("zstd"), both_name("inventory")};
 }
 
 std::string encode(const DiskMessage& disk) {
@@ -227,6 +229,9 @@ std::string encode(const DiskMessage& disk) {
                  {"last", disk.last}});
     if (disk.table) {
         object["table"] = true;
+    }
+    if (disk.inventory) {
+        object["inventory"] = true;
     }
     return dump(object);
 }
@@ -250,7 +255,8 @@ DiskMessage parse_disk(std::string_view payload) {
     facts.origins = fields.texts("origins", most_origins);
     disk.block_size = fields.small("block_size", largest_block_size);
     disk.last = fields.flag("last");
-    disk.table = fields.has("table") && fields.flag("table");
+    disk.table = fields.is_set("table");
+    disk.inventory = fields.is_set("inventory");
     if (facts.size == 0) {
         throw broken("DISK", "a disk without a byte");
     }
@@ -291,7 +297,7 @@ PlanMessage parse_plan(std::string_view payload) {
     plan.more = fields.flag("more");
     plan.session = fields.hex_text("session", 32);
     plan.streams = fields.small("streams", most_streams);
-    plan.unwanted = fields.has("unwanted") && fields.flag("unwanted");
+    plan.unwanted = fields.is_set("unwanted");
     if (plan.streams == 0) {
         throw broken("PLAN", "no streams");
     }
@@ -323,34 +329,6 @@ RootMessage parse_root(std::string_view payload) {
     return {disk.hex_text("root", 64),
             disk.has("blocks_sent") ? disk.number("blocks_sent", UINT64_MAX) : 0,
             disk.small("disk", most_disks - 1)};
-}
-
-std::string encode(const DurableMessage& durable) {
-    std::string payload;
-    append_little_endian(payload, durable.epoch);
-    append_little_endian(payload, durable.bytes);
-    return payload;
-}
-
-DurableMessage parse_durable(std::string_view payload) {
-    if (payload.size() != 2 * sizeof(std::uint64_t)) {
-        throw broken("DURABLE", "not two numbers");
-    }
-    return {read_little_endian<std::uint64_t>(payload, 0),
-            read_little_endian<std::uint64_t>(payload, sizeof(std::uint64_t))};
-}
-
-std::string encode(const CreditMessage& credit) {
-    std::string payload;
-    append_little_endian(payload, credit.until);
-    return payload;
-}
-
-CreditMessage parse_credit(std::string_view payload) {
-    if (payload.size() != sizeof(std::uint64_t)) {
-        throw broken("CREDIT", "not a number");
-    }
-    return {read_little_endian<std::uint64_t>(payload, 0)};
 }
 
 namespace {

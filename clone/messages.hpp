@@ -43,6 +43,7 @@ struct Agreement {
     unsigned version = protocol_version;
     unsigned streams = 1;
     bool zstd = false;
+    bool inventory = false;
 };
 [[nodiscard]] Agreement agree(const Hello& ours, const Hello& theirs);
 
@@ -50,7 +51,8 @@ struct DiskMessage {
     DiskFacts facts;
     std::uint32_t block_size = default_block_size;
     bool last = true;
-    bool table = false; ///< TABLE follows
+    bool table = false;     ///< TABLE follows
+    bool inventory = false; ///< INVENTORY follows the last DISK, and is of this disk's machine
 };
 
 [[nodiscard]] std::string encode(const DiskMessage& disk);
@@ -112,6 +114,10 @@ struct CreditMessage {
 
 [[nodiscard]] std::string encode(const CreditMessage& credit);
 [[nodiscard]] CreditMessage parse_credit(std::string_view payload);
+
+/// INVENTORY. Its payload is what encode_inventory() gives (base/inventory.hpp). Throws Error if
+/// parse_inventory() does not take it.
+void check_inventory(std::string_view payload);
 
 /// The hint of an Error with status 3.
 inline constexpr const char* go_on_hint =

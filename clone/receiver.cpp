@@ -26,6 +26,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <optional>
 #include <thread>
@@ -252,6 +253,8 @@ private:
                     ? parse_regions(control_.expect(FrameType::table, stop), facts.back().size)
                     : TableRegions());
         } while (!offered.back().last);
+        const std::string inventory =
+            std::ranges::any_of(offered, &DiskMessage::inventory) ? take_inventory(stop) : "";
         for (Due& due : due_) {
             const std::size_t number = find_wanted(due.disk->wanted, facts);
             const auto same = [number](const Due& other) {
@@ -266,6 +269,7 @@ private:
         }
         for (Due& due : due_) {
             due.disk->destination->told_table(std::move(tables[due.number]));
+            due.disk->destination->told_inventory(due.source.inventory ? inventory : "");
             keep_alive_while( // A generation may have to be copied first.
                 control_,
                 [&due](std::stop_token) {
@@ -274,6 +278,15 @@ private:
                 },
                 stop);
         }
+    }
+
+    std::string take_inventory(const std::stop_token& stop) {
+        if (!agreement_.inventory) {
+            throw protocol_error("an INVENTORY that was not agreed on");
+        }
+        std::string inventory = control_.expect(FrameType::inventory, stop);
+        check_inventory(inventory);
+        return inventory;
     }
 
     void take_one(Due& due, bool more, const std::stop_token& stop) {
@@ -370,7 +383,7 @@ void receive_disks(std::span<TargetDisk> disks, Peers& peers, const ReceiveOptio
     const Hello hello{.program = options.program,
                       .role = Role::target,
                       .streams = streams_for(options.streams),
-                      .features = {"zstd"}};
+                      .features = {"zstd", "inventory"}};
     Taking(disks, peers, options, progress, peers.open_control(hello, stop)).take(stop);
 }
 

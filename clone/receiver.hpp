@@ -38,6 +38,10 @@ public:
     /// The source's partition table, before open().
     virtual void told_table(TableRegions /*table*/) {}
 
+    /// The inventory of the source's machine as it came, before open(); parse_inventory() takes it.
+    /// Empty if there is none.
+    virtual void told_inventory(std::string_view /*inventory*/) {}
+
     /// The source has told what it has, and nothing is planned: decides whether the target may be
     /// written. An Error (a refusal) goes to both sides.
     [[nodiscard]] virtual Opened open(const DiskFacts& source, const Geometry& geometry) = 0;

@@ -155,8 +155,16 @@ public:
 
     void serve(const std::stop_token& stop) {
         try {
+            const std::string inventory = make_inventory(stop);
             for (const SourceDisk& each : disks_) {
-                offer(*each.disk, &each == &disks_.back(), stop);
+                offer({.facts = each.disk->facts(),
+                       .block_size = options_.block_size,
+                       .last = &each == &disks_.back(),
+                       .inventory = each.inventoried && !inventory.empty()},
+                      *each.disk, stop);
+            }
+            if (!inventory.empty()) {
+                control_.send(FrameType::inventory, inventory, stop);
             }
             while (serve_next(stop)) {
             }
@@ -168,13 +176,23 @@ public:
     }
 
 private:
-    void offer(Disk& disk, bool last, const std::stop_token& stop) {
+    /// Empty if none is wanted.
+    std::string make_inventory(const std::stop_token& stop) {
+        std::string inventory;
+        if (agreement_.inventory && options_.inventory &&
+            std::ranges::any_of(disks_, &SourceDisk::inventoried)) {
+            keep_alive_while(
+                control_, [&](std::stop_token) { inventory = options_.inventory(); }, stop);
+        }
+        return inventory;
+    }
+
+    void offer(DiskMessage message, Disk& disk, const std::stop_token& stop) {
         TableRegions table;
         keep_alive_while(
             control_, [&](std::stop_token) { table = regions_of(disk); }, stop);
-        control_.send(FrameType::disk,
-                      encode(DiskMessage{disk.facts(), options_.block_size, last, !table.empty()}),
-                      stop);
+        message.table = !table.empty();
+        control_.send(FrameType::disk, encode(message), stop);
         if (!table.empty()) {
             control_.send(FrameType::table, encode_regions(table), stop);
         }
@@ -258,6 +276,9 @@ void send_disks(std::span<SourceDisk> disks, Peers& peers, const SendOptions& op
         .program = options.program, .role = Role::source, .streams = streams_for(options.streams)};
     if (options.compression.mode != Compression::Mode::none) {
         hello.features = {"zstd"};
+    }
+    if (options.inventory) {
+        hello.features.emplace_back("inventory");
     }
     Serving(disks, peers, options, progress, peers.open_control(hello, stop)).serve(stop);
 }

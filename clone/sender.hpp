@@ -24,11 +24,15 @@ struct SendOptions {
     /// not be read of the disk and is zeros on the target; sorted and disjoint. Empty function:
     /// nothing.
     std::function<std::vector<Range>(const DiskFacts&, std::stop_token)> find_free;
+    /// Asked once in each session, if the target takes an inventory: what parse_inventory() takes,
+    /// or nothing. Empty function: nothing.
+    std::function<std::string()> inventory;
 };
 
 /// A disk that is served, and what has become of it.
 struct SourceDisk {
     Disk* disk = nullptr;             ///< not owned
+    bool inventoried = false;         ///< SendOptions::inventory is of its machine
     bool begun = false;               ///< the target has chosen it
     std::optional<CopyReport> report; ///< when it was copied
 };

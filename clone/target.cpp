@@ -72,6 +72,10 @@ fs::path Target::map() const {
     return map_path(request_.path, request_.state_dir);
 }
 
+fs::path Target::inventory() const {
+    return inventory_path(request_.path, request_.state_dir);
+}
+
 DiskFacts Target::facts() const {
     return export_ ? export_->facts() : read_disk_facts(request_.path);
 }
@@ -264,6 +268,7 @@ void Target::begin() {
     }
     // Also beside a new image: an older one that somebody removed may have left its manifest.
     remove_file_durably(manifest());
+    remove_file_durably(inventory());
 }
 
 void Target::record(std::span<const Range> durable) {
@@ -295,6 +300,10 @@ void Target::keep(Manifest manifest_of_copy) {
     manifest_of_copy.target_inode = here.target_inode;
     manifest_of_copy.target_born = here.target_born;
     manifest_of_copy.seal = seal_of(request_.path);
+    if (!inventory_.empty()) {
+        make_parent_directories(inventory(), "choose another with --state-dir");
+        write_file_atomically(inventory(), inventory_ + "\n", 0600);
+    }
     write_manifest(manifest(), manifest_of_copy);
     remove_file_durably(journal_path(request_.path, request_.state_dir));
     journal_.reset();

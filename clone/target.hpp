@@ -68,13 +68,14 @@ public:
     /// removed, both durably.
     void begin() override;
     void told_table(TableRegions table) override { layout_.told(std::move(table)); }
+    void told_inventory(std::string_view inventory) override { inventory_ = inventory; }
     /// With Earlier::trust and a clone that is renewed.
     [[nodiscard]] std::vector<Leaf> prove(Disk& disk, const Geometry& geometry) override;
     void record(std::span<const Range> durable) override;
     [[nodiscard]] std::unique_ptr<Disk> open_medium() override;
 
-    /// Writes the manifest and removes the journal. Throws Error if the path no longer names what
-    /// open() opened: a copy that nobody can find.
+    /// Writes the inventory and the manifest, and removes the journal. Throws Error if the path no
+    /// longer names what open() opened: a copy that nobody can find.
     void keep(Manifest manifest) override;
 
     /// What is left to do when the session is over (TargetLayout::finish()).
@@ -90,6 +91,8 @@ public:
 
     [[nodiscard]] const std::filesystem::path& path() const { return request_.path; }
     [[nodiscard]] std::filesystem::path manifest() const;
+    /// Where keep() puts what the source told of its machine; without that, nothing is there.
+    [[nodiscard]] std::filesystem::path inventory() const;
     /// Where keep() lists what the source could not read.
     [[nodiscard]] std::filesystem::path map() const;
 
@@ -143,7 +146,8 @@ private:
     bool recorded_ = false;                ///< by this run: what is unfinished now is its own
     std::unique_ptr<ExportTarget> export_; ///< where the target is one
     bool export_is_ours_ = false;
-    bool made_ = false; ///< by this run, and nothing in it is durable
+    std::string inventory_; ///< of this session; may be empty
+    bool made_ = false;     ///< by this run, and nothing in it is durable
 };
 
 /// Whether a file at this path would lie in memory (tmpfs, ramfs) and be gone at the next boot.

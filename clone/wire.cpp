@@ -1,6 +1,7 @@
 #include "clone/wire.hpp"
 
 #include "base/error.hpp"
+#include "base/inventory.hpp"
 #include "clone/parts.hpp"
 
 #include <fmt/format.h>
@@ -8,6 +9,8 @@
 #include <algorithm>
 
 namespace coldspare::clone {
+
+static_assert(largest_inventory <= largest_hashes);
 
 namespace {
 
@@ -61,6 +64,8 @@ std::string_view known_name(FrameType type) {
         return "TABLE";
     case FrameType::unwanted:
         return "UNWANTED";
+    case FrameType::inventory:
+        return "INVENTORY";
     case FrameType::data:
         return "DATA";
     case FrameType::zero:
@@ -245,7 +250,7 @@ void check_block_range(const FrameHeader& header, const Geometry& geometry) {
 
 void check_control_frame(const FrameHeader& header) {
     const bool large = header.type == FrameType::hashes || header.type == FrameType::subhashes ||
-                       header.type == FrameType::table;
+                       header.type == FrameType::table || header.type == FrameType::inventory;
     const std::uint32_t limit = large ? largest_hashes : largest_json;
     if (header.wire_length > limit) {
         throw broken(fmt::format("{} with a payload of {} bytes, the limit is {}",

@@ -27,6 +27,7 @@ enum class FrameType : std::uint8_t {
     done = 0x08,
     table = 0x09,
     unwanted = 0x0a,
+    inventory = 0x0b,
     data = 0x10,
     zero = 0x11,
     unreadable = 0x12,

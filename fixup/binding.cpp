@@ -61,7 +61,8 @@ std::string encode_binding(const Binding& binding) {
                           {"base_root", layer.base_root},
                           {"base_stamp", stamp_to_json(layer.base_stamp)},
                           {"overlay", layer.overlay},
-                          {"overlay_stamp", stamp_to_json(layer.overlay_stamp)}});
+                          {"overlay_stamp", stamp_to_json(layer.overlay_stamp)},
+                          {"written", layer.written}});
     }
     const json object{{"format", format_number},
                       {"created", binding.created},
@@ -98,7 +99,8 @@ Binding parse_binding(std::string_view content) {
                                       .base_root = layer.at("base_root"),
                                       .base_stamp = stamp_from_json(layer.at("base_stamp")),
                                       .overlay = layer.at("overlay"),
-                                      .overlay_stamp = stamp_from_json(layer.at("overlay_stamp"))});
+                                      .overlay_stamp = stamp_from_json(layer.at("overlay_stamp")),
+                                      .written = layer.at("written")});
         }
         const ApplianceMessage message = decode_message(object.at("report").dump());
         if (!std::holds_alternative<RepairReport>(message)) {

@@ -18,6 +18,7 @@ struct Layer {
     FileStamp base_stamp;
     std::string overlay; ///< the bare name
     FileStamp overlay_stamp;
+    std::string written; ///< in place: a sum over what was written, sixteen hex digits
     friend bool operator==(const Layer&, const Layer&) = default;
 };
 

@@ -9,7 +9,7 @@ namespace coldspare::fixup {
 namespace {
 
 constexpr std::uint64_t largest_file = std::uint64_t{1} << 20;
-constexpr std::size_t most_files = 1000;
+constexpr std::size_t most_files = 1000; ///< of a pattern, and of the directories on its way
 
 enum class Look { content, presence };
 
@@ -36,6 +36,39 @@ bool fits(std::string_view name, std::string_view pattern) {
            name.ends_with(back);
 }
 
+/// The paths that a pattern stands for, except that the last may not exist.
+std::vector<std::string> expand(Guest& guest, std::string_view pattern) {
+    std::vector<std::string> paths{""};
+    while (!pattern.empty()) {
+        const std::size_t star = pattern.find('*');
+        const std::size_t slash = pattern.rfind('/', star);
+        const std::size_t end = star == std::string_view::npos
+                                    ? pattern.size()
+                                    : std::min(pattern.find('/', star), pattern.size());
+        if (star == std::string_view::npos) {
+            for (std::string& path : paths) {
+                path += pattern;
+            }
+            return paths;
+        }
+        const std::string_view part = pattern.substr(slash + 1, end - slash - 1);
+        std::vector<std::string> found;
+        for (const std::string& start : paths) {
+            const std::string directory = start + std::string(pattern.substr(0, slash));
+            for (const std::string& name : guest.names_in(directory)) {
+                const std::string path = directory + "/" + name;
+                if (found.size() < most_files && fits(name, part) &&
+                    (end == pattern.size() || guest.status(path).kind == FileKind::directory)) {
+                    found.push_back(path);
+                }
+            }
+        }
+        paths = std::move(found);
+        pattern.remove_prefix(end);
+    }
+    return paths;
+}
+
 } // namespace
 
 const GuestFile* FileTree::find(std::string_view path) const {
@@ -56,6 +89,16 @@ std::vector<std::string> FileTree::in(std::string_view directory, std::string_vi
         if (at->first.ends_with(suffix) && at->first.find('/', start.size()) == std::string::npos) {
             paths.push_back(at->first);
         }
+    }
+    return paths;
+}
+
+std::vector<std::string> FileTree::below(std::string_view directory) const {
+    std::vector<std::string> paths;
+    const std::string start = std::string(directory) + "/";
+    for (auto at = files_.lower_bound(start); at != files_.end() && at->first.starts_with(start);
+         ++at) {
+        paths.push_back(at->first);
     }
     return paths;
 }
@@ -96,17 +139,8 @@ FileTree read_files(Guest& guest, std::span<const std::string_view> patterns) {
     for (std::string_view pattern : patterns) {
         const Look look = pattern.starts_with('?') ? Look::presence : Look::content;
         pattern.remove_prefix(look == Look::presence ? 1 : 0);
-        const std::size_t slash = pattern.rfind('/');
-        if (pattern.find('*') == std::string_view::npos) {
-            read_one(guest, std::string(pattern), look, tree);
-            continue;
-        }
-        const std::string directory(pattern.substr(0, slash));
-        std::size_t count = 0;
-        for (const std::string& name : guest.names_in(directory)) {
-            if (fits(name, pattern.substr(slash + 1)) && count++ < most_files) {
-                read_one(guest, directory + "/" + name, look, tree);
-            }
+        for (const std::string& path : expand(guest, pattern)) {
+            read_one(guest, path, look, tree);
         }
     }
     return tree;

@@ -35,6 +35,9 @@ public:
     [[nodiscard]] std::vector<std::string> in(std::string_view directory,
                                               std::string_view suffix = {}) const;
 
+    /// The paths below a directory, at any depth, sorted.
+    [[nodiscard]] std::vector<std::string> below(std::string_view directory) const;
+
     /// Does to this tree what the edit will do to the copy.
     void apply(const FileEdit& edit);
 
@@ -42,9 +45,10 @@ private:
     std::map<std::string, GuestFile, std::less<>> files_;
 };
 
-/// Reads what the patterns name. A pattern is a path; its last part may hold one '*'
-/// ("/etc/netplan/*.yaml"); '?' before it asks only whether it is there. Files larger than 1 MiB
-/// and of a directory more than 1000 are not read. Throws what the guest throws.
+/// Reads what the patterns name. A pattern is a path; each of its parts may hold one '*'
+/// ("/etc/netplan/*.yaml", "/etc/iscsi/nodes/*/*"), which before the last part stands for
+/// directories and not for links to them; '?' before the path asks only whether it is there. Files
+/// larger than 1 MiB and of a pattern more than 1000 are not read. Throws what the guest throws.
 [[nodiscard]] FileTree read_files(Guest& guest, std::span<const std::string_view> patterns);
 
 } // namespace coldspare::fixup

@@ -9,15 +9,50 @@ namespace {
 /// What each fix reads, in the language of read_files().
 using Patterns = std::string_view;
 constexpr std::array<Patterns, 1> read_by_udev_net{"/etc/udev/rules.d/*.rules"};
+constexpr auto read_by_holds = std::to_array<Patterns>(
+    {// what is process 1
+     "?/sbin/init", "?/usr/sbin/init", "?/lib/systemd/systemd", "?/usr/lib/systemd/systemd",
+     "?/bin/systemd",
+     // systemd
+     "?/etc/systemd/system/*.service", "?/etc/systemd/system/*.socket",
+     "?/etc/systemd/system/*.timer", "?/etc/systemd/system/*.path",
+     "?/etc/systemd/system/*.wants/*", "?/etc/systemd/system/*.requires/*",
+     "/etc/systemd/system/*.d/zz-coldspare-hold.conf", "?/usr/local/lib/systemd/system/*.service",
+     "?/lib/systemd/system/*.service", "?/lib/systemd/system/*.socket",
+     "?/lib/systemd/system/*.timer", "?/lib/systemd/system/*.path",
+     "?/usr/lib/systemd/system/*.service", "?/usr/lib/systemd/system/*.socket",
+     "?/usr/lib/systemd/system/*.timer", "?/usr/lib/systemd/system/*.path",
+     // SysV init, Upstart, xinetd, runit
+     "/etc/init.d/*", "?/etc/rc.d", "?/etc/rc*.d/S*", "?/etc/rc.d/rc*.d/S*",
+     "?/etc/init.d/rc*.d/S*", "?/etc/init/*.conf", "/etc/init/*.override", "/etc/xinetd.d/*",
+     "?/etc/service/*", "?/var/service/*", "?/service/*", "?/etc/sv/*/down", "?/etc/runit/*/down",
+     "?/etc/service/*/down", "?/var/service/*/down",
+     // UCS
+     "/etc/univention/*.conf",
+     // other starters
+     "/etc/rc.local", "/etc/rc.d/rc.local", "/etc/inittab", "/etc/inetd.conf", "/etc/crontab",
+     "/etc/cron.d/*", "/var/spool/cron/*", "/var/spool/cron/crontabs/*", "/var/spool/cron/tabs/*",
+     "/etc/monitrc", "/etc/monit/monitrc", "/etc/monit/conf.d/*", "/etc/monit/conf-enabled/*",
+     "/etc/monit.d/*"});
+constexpr auto read_by_initiator = std::to_array<Patterns>(
+    {"/etc/iscsi/initiatorname.iscsi", "/etc/initiatorname.iscsi", "/etc/iscsi/iscsid.conf",
+     "/etc/iscsid.conf", "?/etc/iscsi/iscsi.initramfs", "/etc/iscsi/nodes/*/*",
+     "/etc/iscsi/nodes/*/*/*", "/var/lib/iscsi/nodes/*/*", "/var/lib/iscsi/nodes/*/*/*",
+     "/etc/iscsi/ifaces/*", "/var/lib/iscsi/ifaces/*", "/etc/fstab"});
+constexpr std::array<Patterns, 1> read_by_marker{"/etc/coldspare-standby.json"};
 constexpr std::array<Patterns, 1> read_by_initramfs{"/etc/initramfs-tools/modules"};
 constexpr std::array<Patterns, 1> read_by_grub_bios{"/boot/grub/device.map"};
 
-constexpr std::array<Fix, 3> table{{
+constexpr std::array<Fix, 6> table{{
     {"udev-persistent-net", "the network cards of the VM get the names that the system knows",
      read_by_udev_net, plan_udev_net},
+    {"holds", "services wait for the runbook", read_by_holds, plan_holds},
+    {"initiator-name", "the standby is no second initiator of the server's name, and logs in late",
+     read_by_initiator, plan_initiator},
     {"initramfs-virtio", "the initramfs knows the VM's disk, and the new names", read_by_initramfs,
      plan_initramfs},
     {"grub-bios", "the disk starts GRUB 2 from a BIOS", read_by_grub_bios, plan_grub_bios},
+    {"marker", "the copy says what was done to it", read_by_marker, plan_marker},
 }};
 
 } // namespace

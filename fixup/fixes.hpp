@@ -25,6 +25,12 @@ struct Fix {
 
 /// Names of the VM's network cards in the rules of udev.
 [[nodiscard]] FixPlan plan_udev_net(const PlanInput& input);
+/// Services that do not start before the runbook says so.
+[[nodiscard]] FixPlan plan_holds(const PlanInput& input);
+/// An iSCSI name of its own, and no login at boot.
+[[nodiscard]] FixPlan plan_initiator(const PlanInput& input);
+/// /etc/coldspare-standby.json, if anything else is planned.
+[[nodiscard]] FixPlan plan_marker(const PlanInput& input);
 /// virtio drivers in the initramfs, and a fresh copy of the names.
 [[nodiscard]] FixPlan plan_initramfs(const PlanInput& input);
 /// GRUB 2 in the boot sector of a BIOS machine.

@@ -3,29 +3,24 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
-#include "fixup/appliance_client.hpp"
+#include "fixup/ask.hpp"
 #include "fixup/binding.hpp"
 #include "fixup/guest_text.hpp"
+#include "fixup/in_place.hpp"
 #include "fixup/overlay.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
-#include <set>
 
 namespace coldspare::fixup {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-fs::path overlay_of(const ImageRequest& request) {
-    return request.overlay.empty() ? default_overlay(request.image) : request.overlay;
-}
 
 /// The report at `path`. A file of that name which is something else is not ours to overwrite.
 std::optional<Binding> our_binding(const fs::path& path) {
@@ -92,22 +87,6 @@ std::vector<Standing> standing_overlays(const std::vector<ImageRequest>& images)
     return standing;
 }
 
-void check_distinct(const std::vector<ImageRequest>& images) {
-    if (images.empty()) {
-        throw Error("no image was named", "name the clone of each disk", ExitStatus::usage);
-    }
-    std::set<fs::path> seen;
-    for (const ImageRequest& each : images) {
-        for (const fs::path& path : {each.image, overlay_of(each)}) {
-            if (!seen.insert(fs::weakly_canonical(path)).second) {
-                throw Error(fmt::format("'{}' is named twice", path.string()),
-                            "name the clone of each disk once, in the order of the server's disks",
-                            ExitStatus::usage);
-            }
-        }
-    }
-}
-
 /// One run: what stays the same from its first line to its last.
 class Run {
 public:
@@ -130,7 +109,7 @@ public:
                 check_not_in_use(each.path(), stop_);
             }
         }
-        choose_accelerator();
+        accelerator_ = choose_accelerator(request_, note_, stop_);
         if (reusable) {
             note_(fmt::format("looking at '{}'", standing_.front().path().string()));
             RepairReport report = ask(overlays(), DiskFormat::qcow2, Depth::look);
@@ -161,16 +140,6 @@ private:
         return paths;
     }
 
-    void choose_accelerator() {
-        if (request_.accelerator) {
-            accelerator_ = *request_.accelerator;
-            return;
-        }
-        const AcceleratorProbe probe = probe_accelerator(stop_);
-        accelerator_ = probe.accelerator;
-        note_(fmt::format("using {}: {}", accelerator_word(accelerator_), probe.reason));
-    }
-
     /// Whether the overlays in place were made together for these clones and these wishes, and
     /// nobody wrote to them since.
     [[nodiscard]] bool is_reusable() const {
@@ -198,17 +167,7 @@ private:
 
     [[nodiscard]] RepairReport ask(const std::vector<fs::path>& disks, DiskFormat format,
                                    Depth depth) const {
-        ApplianceRequest question{.format = format,
-                                  .depth = depth,
-                                  .accelerator = accelerator_,
-                                  .root = request_.root,
-                                  .keys = request_.keys,
-                                  .wishes = request_.wishes,
-                                  .inventory = request_.inventory};
-        for (const fs::path& disk : disks) {
-            question.disks.push_back(fs::absolute(disk));
-        }
-        return run_appliance(request_.appliance, question, request_.timeout, note_, stop_);
+        return ask_appliance(request_, {disks, format, depth, accelerator_}, note_, stop_);
     }
 
     [[nodiscard]] FixupResult result(RepairReport report) const {
@@ -228,12 +187,7 @@ private:
             partial.push_back(fresh.back().partial());
         }
         RepairReport report = ask(partial, DiskFormat::qcow2, Depth::mend);
-        if (const FixOutcome* obstacle = report.obstacle()) {
-            throw Error(fmt::format("'{}' cannot be made to boot as a virtual machine: {}: {}",
-                                    request_.images.front().image.string(), obstacle->id,
-                                    obstacle->detail),
-                        obstacle->hint);
-        }
+        check_no_obstacle(request_, report);
         for (std::size_t i = 0; i < fresh.size(); ++i) {
             fresh[i].check(stop_);
             bases_[i]->check_untouched();
@@ -291,16 +245,16 @@ private:
 
 } // namespace
 
-fs::path default_overlay(const fs::path& image) {
-    fs::path path = image;
-    return path += ".fixup.qcow2";
-}
-
 FixupResult run_fixup(const FixupRequest& request, const NoteCallback& note, std::stop_token stop) {
-    return Run(request, note, std::move(stop)).work();
+    return request.place == Place::in_place ? fix_in_place(request, note, std::move(stop))
+                                            : Run(request, note, std::move(stop)).work();
 }
 
-std::vector<fs::path> undo_fixup(const std::vector<ImageRequest>& images, std::stop_token stop) {
+std::vector<fs::path> undo_fixup(const std::vector<ImageRequest>& images, Place place,
+                                 std::stop_token stop) {
+    if (place == Place::in_place) {
+        return undo_in_place(images);
+    }
     check_distinct(images);
     const std::vector<Standing> standing = standing_overlays(images);
     for (const Standing& each : standing) {

@@ -21,8 +21,15 @@ struct ImageRequest {
     std::string base_root;         ///< the clone's root digest as its manifest has it, or empty
 };
 
+/// Where the changes go.
+enum class Place {
+    overlay,  ///< into a qcow2 file over each image
+    in_place, ///< into the disks themselves, which are devices; what was there is kept
+};
+
 /// What to fix, and for which virtual machine.
 struct FixupRequest {
+    Place place = Place::overlay;
     std::vector<ImageRequest> images; ///< in the order of the server's disks
     Wishes wishes;
     std::optional<Inventory> inventory;      ///< of the server while it ran
@@ -54,12 +61,17 @@ struct FixupResult {
 /// Throws Error: refused (4) if an image is in use or not raw, or if an overlay in the way was
 /// written to by a virtual machine; `locked` (5); failed (1) if something essential cannot be
 /// fixed; usage (2) if an image is named twice.
+///
+/// With Place::in_place the overlay is only where the work is done: what it has is then written to
+/// the device, after the bytes that were there were saved beside it (fixup/undo_file.hpp). A run
+/// that is killed in between is put back by the next one.
 [[nodiscard]] FixupResult run_fixup(const FixupRequest& request, const NoteCallback& note,
                                     std::stop_token stop);
 
 /// Removes the overlays of these images and their reports, and returns what it removed; the clones
 /// stay. Throws Error: refused (4) if a virtual machine has one open or has written to it.
-std::vector<std::filesystem::path> undo_fixup(const std::vector<ImageRequest>& images,
+/// In place: puts back what the devices had.
+std::vector<std::filesystem::path> undo_fixup(const std::vector<ImageRequest>& images, Place place,
                                               std::stop_token stop);
 
 /// Where the overlay of `image` stands if nobody says otherwise.

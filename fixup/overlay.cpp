@@ -108,12 +108,15 @@ void check_not_in_use(const fs::path& image, std::stop_token stop) {
     throw tool_error(fmt::format("cannot look at '{}'", image.string()), result);
 }
 
-BaseImage::BaseImage(fs::path path, std::stop_token stop)
+BaseImage::BaseImage(fs::path path, std::stop_token stop, BaseKind kind)
     : path_(std::move(path)), fd_(open_file(path_, O_RDONLY)) {
     const struct stat status = status_of(fd_.get(), path_);
-    if (!S_ISREG(status.st_mode)) {
+    if (kind == BaseKind::file_or_device && S_ISBLK(status.st_mode)) {
+        // O_EXCL on a device: not while it is mounted, or part of something that is in use.
+        const Fd alone = open_file(path_, O_RDONLY | O_EXCL);
+    } else if (!S_ISREG(status.st_mode)) {
         throw refusal(fmt::format("fix '{}': it is not an image file", path_.string()),
-                      "this version puts an overlay on image files only");
+                      "name the raw image, or the block device, that holds the clone");
     }
     stamp_ = stamp_from(status);
     if (::flock(fd_.get(), LOCK_SH | LOCK_NB) != 0) {

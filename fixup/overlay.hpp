@@ -18,13 +18,16 @@ struct FileStamp {
 /// The stamp of a file that exists. Throws Error.
 [[nodiscard]] FileStamp stamp_of(const std::filesystem::path& path);
 
+/// What may lie under an overlay.
+enum class BaseKind { file, file_or_device };
+
 /// The clone under the overlay: open for reading, and locked (flock(2), shared) against whoever
 /// would write it for as long as this lives.
 class BaseImage {
 public:
     /// Throws Error: refused if it is not a raw image or a virtual machine has it open for writing,
     /// `locked` if something holds the lock.
-    BaseImage(std::filesystem::path path, std::stop_token stop);
+    BaseImage(std::filesystem::path path, std::stop_token stop, BaseKind kind = BaseKind::file);
 
     [[nodiscard]] const std::filesystem::path& path() const { return path_; }
     [[nodiscard]] const FileStamp& stamp() const { return stamp_; }

@@ -56,8 +56,8 @@ std::string qemu_command(const VmRequirements& vm, std::span<const std::string> 
     }
     std::size_t number = 0;
     for (const std::string& disk : disks) {
-        const std::string drive =
-            shell_quoted(fmt::format("file={},format=qcow2", option_value(disk)));
+        const std::string drive = shell_quoted(fmt::format(
+            "file={},format={}", option_value(disk), disk.starts_with("/dev/") ? "raw" : "qcow2"));
         command += vm.disk_bus == "scsi"
                        ? fmt::format(" -drive {0},if=none,id=disk{1} -device scsi-hd,drive=disk{1}",
                                      drive, number++)

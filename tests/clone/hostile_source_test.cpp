@@ -27,9 +27,9 @@ struct Result {
     std::vector<Range> zeros;
 };
 
-/// A target that meets a source that does `mischief`.
+/// A target that meets a source that does `mischief`, after a HELLO with these features.
 template <typename Mischief>
-Result meet(Mischief mischief) {
+Result meet(Mischief mischief, std::vector<std::string> features = {"zstd", "inventory"}) {
     Listener listener = loopback_listener();
     const Address address = listener.address();
     const auto peers =
@@ -45,7 +45,7 @@ Result meet(Mischief mischief) {
     });
     Result result;
     {
-        HandmadeSource source(address);
+        HandmadeSource source(address, std::move(features));
         try {
             mischief(source);
         } catch (const Error&) {
@@ -246,6 +246,63 @@ TEST_CASE("an unknown frame that may be ignored is skipped with its payload") {
         source.end(good_root());
     });
     CHECK(result.told == "DONE");
+}
+
+TEST_CASE("an inventory that is none is refused before anything is planned") {
+    struct Row {
+        std::string payload;
+        std::string reason;
+    };
+    for (const Row& row : std::vector<Row>{
+             {"", "it is no JSON object"},
+             {"MZ\x90", "it is no JSON object"},
+             {R"({"version":1)", "it is no JSON object"},
+             {R"({"version":7})", "'version' is 7, and this program knows 1"},
+             {R"({"version":1,"nics":[{"name":"../x"}]})",
+              "'nics[0].name' is no name of an interface"},
+             {R"({"version":1,"a":)" + std::string(1000, '[') + "}", "it is nested too deep"}}) {
+        CAPTURE(row.reason);
+        const Result result = meet([&](HandmadeSource& source) {
+            source.send_disk_message({.inventory = true});
+            source.send_control(FrameType::inventory, row.payload);
+        });
+        require_refused(result,
+                        "the peer broke the protocol: INVENTORY: the inventory is not readable: " +
+                            row.reason);
+        CHECK(result.writes.empty());
+    }
+}
+
+TEST_CASE("an inventory that is too large is refused before it is read") {
+    const Result result = meet([](HandmadeSource& source) {
+        source.send_disk_message({.inventory = true});
+        source.send_control_header(
+            {.type = FrameType::inventory, .wire_length = 1024 * 1024 + 1, .hash = Leaf{}});
+    });
+    require_refused(result, "the peer broke the protocol: INVENTORY with a payload of 1048577 "
+                            "bytes, the limit is 1048576");
+    CHECK(result.writes.empty());
+}
+
+TEST_CASE("an inventory comes where it was announced and nowhere else") {
+    const std::string good = R"({"version":1})";
+    const Result unannounced = meet([&](HandmadeSource& source) {
+        source.open_streams();
+        source.send_control(FrameType::inventory, good);
+    });
+    require_refused(unannounced, "the peer broke the protocol: INVENTORY where END was due");
+    const Result missing = meet([](HandmadeSource& source) {
+        source.send_disk_message({.inventory = true});
+        source.send_control(FrameType::ready, {});
+    });
+    require_refused(missing, "the peer broke the protocol: READY where INVENTORY was due");
+    const Result not_agreed = meet(
+        [&](HandmadeSource& source) {
+            source.send_disk_message({.inventory = true});
+            source.send_control(FrameType::inventory, good);
+        },
+        {"zstd"});
+    require_refused(not_agreed, "the peer broke the protocol: an INVENTORY that was not agreed on");
 }
 
 TEST_CASE("bytes that are no frame end the session") {

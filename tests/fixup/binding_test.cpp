@@ -76,17 +76,17 @@ TEST_CASE("undo removes the overlay and its report, and nothing that a machine w
     const FixupBench bench;
     static_cast<void>(bench.run(bench.request()));
     SUBCASE("as it was made") {
-        CHECK(undo_fixup(bench.request().images, {}) ==
+        CHECK(undo_fixup(bench.request().images, Place::overlay, {}) ==
               std::vector{bench.overlay(), bench.report()});
         CHECK_FALSE(fs::exists(bench.overlay()));
         CHECK_FALSE(fs::exists(bench.report()));
         CHECK(fs::exists(bench.image()));
-        CHECK(undo_fixup(bench.request().images, {}).empty());
+        CHECK(undo_fixup(bench.request().images, Place::overlay, {}).empty());
     }
     SUBCASE("written to") {
         fs::last_write_time(bench.overlay(), fs::file_time_type::min() + std::chrono::hours(1));
         try {
-            undo_fixup(bench.request().images, {});
+            undo_fixup(bench.request().images, Place::overlay, {});
             FAIL("it ended well");
         } catch (const Error& error) {
             CHECK(error.status() == ExitStatus::refused);
@@ -97,5 +97,89 @@ TEST_CASE("undo removes the overlay and its report, and nothing that a machine w
         }
         CHECK(fs::exists(bench.overlay()));
         CHECK(fs::exists(bench.report()));
+    }
+}
+
+namespace {
+
+/// A request to fix the image itself, with a helper that writes "new" at byte 4096 of the overlay.
+FixupRequest in_place(FixupBench& bench) {
+    FixupRequest request = bench.request();
+    request.place = Place::in_place;
+    request.images[0].overlay = bench.overlay();
+    bench.script(fmt::format("cat > /dev/null\n"
+                             "qemu-io -f qcow2 -c 'write -P 110 4096 512' '{}' > /dev/null\n"
+                             "cat << 'END'\n{}\nEND\n",
+                             bench.partial().string(),
+                             encode_report({.fixes = {{"grub-bios", Outcome::applied, "", ""}}})));
+    return request;
+}
+
+} // namespace
+
+TEST_CASE("in place: what was there is kept, and comes back") {
+    FixupBench bench;
+    const std::string before = read_file(bench.image(), 2 << 20);
+    std::string after = before;
+    after.replace(4096, 512, std::string(512, 'n'));
+    const FixupRequest request = in_place(bench);
+    const fs::path undo = bench.overlay().string() + ".undo";
+    CHECK(bench.run(request).changed);
+    CHECK(read_file(bench.image(), 2 << 20) == after);
+    CHECK(fs::exists(undo));
+    CHECK(fs::exists(bench.report()));
+    CHECK_FALSE(fs::exists(bench.overlay()));
+    CHECK_FALSE(fs::exists(bench.partial()));
+    SUBCASE("again: a look") {
+        bench.helper(Outcome::not_needed);
+        CHECK_FALSE(bench.run(request).changed);
+        CHECK(bench.asked().find("\"depth\":\"look\"") != std::string::npos);
+    }
+    SUBCASE("other wishes start from the clone") {
+        FixupRequest other = request;
+        other.wishes.nics[0].mac = "52:54:00:99:99:99";
+        CHECK(bench.run(other).changed);
+        CHECK(read_file(bench.image(), 2 << 20) == after);
+        CHECK(undo_fixup(request.images, Place::in_place, {}).size() == 1);
+        CHECK(read_file(bench.image(), 2 << 20) == before);
+    }
+    SUBCASE("undo") {
+        CHECK(undo_fixup(request.images, Place::in_place, {}) == std::vector{bench.image()});
+        CHECK(read_file(bench.image(), 2 << 20) == before);
+        CHECK_FALSE(fs::exists(undo));
+        CHECK_FALSE(fs::exists(bench.report()));
+        CHECK(undo_fixup(request.images, Place::in_place, {}).empty());
+    }
+    SUBCASE("a run that was killed while it wrote is put back by the next") {
+        fs::remove(bench.report());
+        std::string torn = after;
+        torn.replace(4200, 300, std::string(300, '?'));
+        write_file_atomically(bench.image(), torn);
+        CHECK(bench.run(request).changed);
+        CHECK(read_file(bench.image(), 2 << 20) == after);
+        CHECK(undo_fixup(request.images, Place::in_place, {}).size() == 1);
+        CHECK(read_file(bench.image(), 2 << 20) == before);
+    }
+    SUBCASE("a run that fails puts back by itself") {
+        undo_fixup(request.images, Place::in_place, {});
+        bench.script(fmt::format("cat > /dev/null\n"
+                                 "qemu-io -f qcow2 -c 'write -P 110 4096 512' '{}' > /dev/null\n"
+                                 "mkdir -p '{}/x'\ncat << 'END'\n{}\nEND\n",
+                                 bench.partial().string(), bench.report().string(),
+                                 encode_report(RepairReport{})));
+        CHECK_THROWS_AS(static_cast<void>(bench.run(request)), Error);
+        CHECK(read_file(bench.image(), 2 << 20) == before);
+    }
+    SUBCASE("a machine wrote to it") {
+        after.replace(4100, 1, "!");
+        write_file_atomically(bench.image(), after);
+        CHECK(bench.failure(request).status() == ExitStatus::refused);
+        CHECK_THROWS_AS(undo_fixup(request.images, Place::in_place, {}), Error);
+        CHECK(read_file(bench.image(), 2 << 20) == after);
+    }
+    SUBCASE("it was cloned anew") {
+        write_file_atomically(bench.image(), before);
+        CHECK(bench.run(request).changed);
+        CHECK(read_file(bench.image(), 2 << 20) == after);
     }
 }

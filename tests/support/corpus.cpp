@@ -23,7 +23,7 @@ void put_tree(const fs::path& tree, MemoryGuest& guest) {
         return;
     }
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(tree)) {
-        const std::string path = "/" + fs::relative(entry.path(), tree).string();
+        const std::string path = "/" + entry.path().lexically_relative(tree).string();
         if (entry.is_symlink()) {
             guest.put_link(path, fs::read_symlink(entry.path()).string());
         } else if (entry.is_directory()) {

@@ -75,6 +75,11 @@ inline void check_guest_conformance(Guest& guest, const std::string& room,
            "a name that is taken cannot become a link");
     guest.remove(directory + "/link");
     expect(guest.status(directory + "/one").kind == FileKind::file, "its end leaves the file");
+    const std::string way = room + "/conformance-way";
+    guest.make_link(way, "conformance-directory");
+    expect(guest.names_in(way) == guest.names_in(directory), "a link to a directory lists it");
+    expect(guest.read(way + "/one", limit) == content, "and leads to what is in it");
+    guest.remove(way);
     guest.label_like(directory + "/one", directory);
     expect(guest.status(directory + "/one").kind == FileKind::file, "labels change nothing else");
 }

@@ -34,14 +34,18 @@ inline std::string good_root() {
 /// A source whose frames are written by hand, after an orderly opening.
 class HandmadeSource {
 public:
-    explicit HandmadeSource(const Address& address)
+    explicit HandmadeSource(const Address& address,
+                            std::vector<std::string> features = {"zstd", "inventory"})
         : peers_(connecting_peers(address, {}, std::chrono::seconds(5), [](std::string_view) {})),
-          control_(peers_->open_control(
-              {.program = "by hand", .role = Role::source, .streams = 2, .features = {"zstd"}},
-              {})) {}
+          control_(peers_->open_control({.program = "by hand",
+                                         .role = Role::source,
+                                         .streams = 2,
+                                         .features = std::move(features)},
+                                        {})) {}
 
-    void send_disk_message() {
-        DiskMessage disk;
+    void send_disk_message() { send_disk_message({}); }
+    /// The right DISK, but for what `disk` says already.
+    void send_disk_message(DiskMessage disk) {
         disk.facts.name = "handmade";
         disk.facts.size = disk_size;
         disk.block_size = block_size;

@@ -56,6 +56,9 @@ public:
     std::vector<std::string> lines; ///< all that run() was asked
     /// Answers run(); without it every line succeeds and prints nothing.
     std::function<CommandOutput(MemoryGuest& guest, const std::string& line)> shell;
+
+private:
+    [[nodiscard]] std::string real(const std::string& path) const;
 };
 
 /// A small Debian 12 as the plan wants to see one: a host-only initramfs without virtio, a working

@@ -37,6 +37,7 @@ struct SessionOptions {
     Faults target_faults;
     std::function<void()> before_writing; ///< the target's opener: may throw a refusal
     std::function<void()> before_free;    ///< the source is about to ask what is free
+    std::string inventory;                ///< that the source tells
     std::stop_token stop_source;
     std::stop_token stop_target;
 };
@@ -48,6 +49,7 @@ struct Outcome {
     std::optional<Error> source_error;
     std::optional<Error> target_error;
     std::optional<Manifest> manifest;
+    std::string inventory; ///< that the target was told
     bool flushed_before_manifest = false;
     std::vector<Range> recorded;    ///< as durable, in the order of the epochs
     std::vector<Range> earlier;     ///< was recorded by an earlier run
@@ -62,8 +64,10 @@ struct Outcome {
 
 inline CopyReport run_source(MemoryDisk& disk, Peers& peers, const SessionOptions& options) {
     FaultyDisk faulty(disk, options.source_faults);
-    return send_disk(
-        faulty, peers,
+    const bool tells = !options.inventory.empty();
+    SourceDisk only{.disk = &faulty, .inventoried = tells};
+    send_disks(
+        std::span(&only, 1), peers,
         {.program = "coldspare test",
          .streams = options.streams,
          .compression = options.compression,
@@ -76,8 +80,10 @@ inline CopyReport run_source(MemoryDisk& disk, Peers& peers, const SessionOption
                      options.before_free();
                  }
                  return options.free;
-             }},
+             },
+         .inventory = tells ? [&] { return options.inventory; } : std::function<std::string()>()},
         [](const Progress&) {}, options.stop_source);
+    return std::move(*only.report);
 }
 
 /// A place for a copy in memory, with a book of what was asked of it.
@@ -86,6 +92,7 @@ public:
     MemoryDestination(MemoryDisk& disk, const SessionOptions& options, Outcome& outcome)
         : disk_(disk), options_(options), outcome_(outcome) {}
 
+    void told_inventory(std::string_view inventory) override { outcome_.inventory = inventory; }
     [[nodiscard]] Opened open(const DiskFacts&, const Geometry&) override {
         if (options_.before_writing) {
             options_.before_writing();

@@ -13,7 +13,7 @@ foreach(name clone-resume clone-bad-sectors clone-flush clone-full clone-memory)
     ENVIRONMENT "COLDSPARE=$<TARGET_FILE:coldspare>;BUILD_DIR=${CMAKE_BINARY_DIR}")
 endforeach()
 
-foreach(name clone-reclone clone-generations clone-several clone-nbd)
+foreach(name clone-reclone clone-generations clone-several clone-nbd clone-inventory)
   add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/${name})
   set_tests_properties(${name} PROPERTIES LABELS "system;fault;reclone" SKIP_RETURN_CODE 77 TIMEOUT 1800
     ENVIRONMENT "COLDSPARE=$<TARGET_FILE:coldspare>;BUILD_DIR=${CMAKE_BINARY_DIR}")

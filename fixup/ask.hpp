@@ -1,0 +1,37 @@
+#pragma once
+
+#include "fixup/fixup.hpp"
+#include "fixup/protocol.hpp"
+
+#include <filesystem>
+#include <stop_token>
+#include <vector>
+
+namespace coldspare::fixup {
+
+/// Where the overlay of a request stands.
+[[nodiscard]] std::filesystem::path overlay_of(const ImageRequest& request);
+
+/// Throws Error (usage) if no image was named, or one twice.
+void check_distinct(const std::vector<ImageRequest>& images);
+
+/// The one that was asked for, or what a probe finds out; `note` is told then.
+[[nodiscard]] Accelerator choose_accelerator(const FixupRequest& request, const NoteCallback& note,
+                                             std::stop_token stop);
+
+/// What one start of the appliance is for.
+struct Question {
+    std::vector<std::filesystem::path> disks;
+    DiskFormat format = DiskFormat::raw;
+    Depth depth = Depth::look;
+    Accelerator accelerator = Accelerator::tcg;
+};
+
+/// Starts it once. Blocks; throws what run_appliance() throws.
+[[nodiscard]] RepairReport ask_appliance(const FixupRequest& request, const Question& question,
+                                         const NoteCallback& note, std::stop_token stop);
+
+/// Throws Error if something that the copy needs cannot be fixed.
+void check_no_obstacle(const FixupRequest& request, const RepairReport& report);
+
+} // namespace coldspare::fixup
