@@ -32,11 +32,10 @@ json vm_to_json(const fixup::VmRequirements& vm) {
     for (const fixup::VmNic& nic : vm.nics) {
         nics.push_back({{"name", nic.name}, {"mac", nic.mac}, {"model", nic.model}});
     }
-    return {{"firmware", vm.firmware},
-            {"machine", vm.machine},
-            {"disk_bus", vm.disk_bus},
-            {"nics", nics},
-            {"cpu", vm.cpu}};
+    return {{"firmware", vm.firmware}, {"machine", vm.machine},
+            {"disk_bus", vm.disk_bus}, {"nics", nics},
+            {"cpu", vm.cpu},           {"boot_disk", vm.boot_disk},
+            {"note", vm.note}};
 }
 
 std::string padded(std::string text, std::size_t width) {
@@ -93,6 +92,12 @@ void print_fixup(const fixup::FixupResult& result, fixup::Depth depth, Output& o
     output.line(fmt::format("the virtual machine: firmware {}, machine {}, disk on {}, {}",
                             report.vm.firmware, report.vm.machine, report.vm.disk_bus,
                             report.vm.cpu));
+    if (!report.vm.note.empty()) {
+        output.line(report.vm.note);
+    }
+    if (report.vm.boot_disk != 0) {
+        output.line(fmt::format("it must start from disk number {}", report.vm.boot_disk + 1));
+    }
     output.line("to look at it without keeping what it writes:");
     std::vector<std::string> disks;
     for (const fs::path& overlay : result.overlays) {

@@ -3,7 +3,6 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "fixup/fixes.hpp"
-#include "fixup/grub_image.hpp"
 
 #include <fmt/format.h>
 
@@ -14,13 +13,8 @@ namespace coldspare::fixup {
 
 namespace {
 
-constexpr std::uint64_t largest_rules_file = std::uint64_t{1} << 20;
-constexpr std::size_t most_rules_lines = 20000;
-constexpr std::size_t most_rules_files = 500;
 constexpr std::uint64_t largest_text = std::uint64_t{1} << 20;
 constexpr std::uint64_t largest_module_list = std::uint64_t{16} << 20;
-constexpr std::uint64_t largest_core_image = std::uint64_t{8} << 20;
-constexpr std::uint64_t sector_bytes = 512;
 constexpr std::size_t most_kernels = 20;
 
 bool exists(Guest& guest, const std::string& path) {
@@ -37,34 +31,6 @@ std::optional<std::string> text_of(Guest& guest, const std::string& path,
     return guest.read(path, limit);
 }
 
-std::vector<std::string_view> words_of(std::string_view line) {
-    constexpr std::string_view blanks = " \t\r";
-    std::vector<std::string_view> words;
-    for (std::size_t at = line.find_first_not_of(blanks); at < line.size();) {
-        const std::size_t end = std::min(line.find_first_of(blanks, at), line.size());
-        words.push_back(line.substr(at, end - at));
-        at = line.find_first_not_of(blanks, end);
-    }
-    return words;
-}
-
-std::vector<RulesFile> rules_files(Guest& guest) {
-    std::vector<RulesFile> files;
-    const std::string directory = "/etc/udev/rules.d";
-    for (const std::string& name : guest.names_in(directory)) {
-        if (!name.ends_with(".rules") || files.size() == most_rules_files) {
-            continue;
-        }
-        RulesFile file{.path = directory + "/" + name};
-        file.status = guest.status(file.path);
-        if (file.status.kind == FileKind::file && file.status.size <= largest_rules_file) {
-            file.content = guest.read(file.path, largest_rules_file);
-            file.readable = static_cast<std::size_t>(std::ranges::count(file.content, '\n')) <=
-                            most_rules_lines;
-        }
-        files.push_back(std::move(file));
-    }
-    return files;
 }
 
 KernelFacts kernel_facts(Guest& guest, const std::string& version, bool can_list) {
@@ -148,36 +114,6 @@ InitramfsFacts initramfs_facts(Guest& guest) {
     return facts;
 }
 
-BootFacts boot_facts(Guest& guest) {
-    BootFacts facts{.boot_sector = guest.read_disk(0, 0, sector_bytes),
-                    .core_image = text_of(guest, "/boot/grub/i386-pc/core.img", largest_core_image),
-                    .grub_install = exists(guest, "/usr/sbin/grub-install") &&
-                                    exists(guest, "/usr/lib/grub/i386-pc/kernel.img"),
-                    .grub_config = exists(guest, "/boot/grub/grub.cfg"),
-                    .grub_legacy =
-                        exists(guest, "/boot/grub/stage2") || exists(guest, "/boot/grub/menu.lst"),
-                    .lilo = exists(guest, "/etc/lilo.conf"),
-                    .device_map = text_of(guest, "/boot/grub/device.map")};
-    facts.efi = !facts.core_image &&
-                (exists(guest, "/boot/grub/x86_64-efi") || exists(guest, "/boot/efi/EFI"));
-    const std::optional<std::uint64_t> core = core_offset(facts.boot_sector);
-    if (core && facts.core_image) {
-        facts.embedded_core = guest.read_disk(0, *core, facts.core_image->size());
-    }
-    constexpr std::array<std::string_view, 3> texts{"/boot/grub/grub.cfg", "/etc/default/grub",
-                                                    "/etc/fstab"};
-    for (const std::string_view path : texts) {
-        const std::string text = text_of(guest, std::string(path)).value_or("");
-        for (std::string& line : device_name_lines(path, text)) {
-            facts.device_names.push_back(std::move(line));
-        }
-        for (std::string& line : lost_device_lines(path, text)) {
-            facts.lost_devices.push_back(std::move(line));
-        }
-    }
-    return facts;
-}
-
 } // namespace
 
 std::set<std::string> module_names(std::string_view listing) {
@@ -243,77 +179,14 @@ bool older_version(std::string_view a, std::string_view b) {
     return a.size() - i < b.size() - j;
 }
 
-std::vector<std::string> device_name_lines(std::string_view path, std::string_view text) {
-    constexpr std::array<std::string_view, 6> nodes{"/dev/sd",  "/dev/hd",    "/dev/nvme",
-                                                    "/dev/xvd", "/dev/cciss", "/dev/disk/by-path"};
-    constexpr std::array<std::string_view, 2> arguments{"root=", "resume="};
-    constexpr std::size_t most_lines = 20;
-    std::vector<std::string> lines;
-    std::size_t number = 0;
-    for (const std::string_view line : split_lines(text)) {
-        ++number;
-        const std::string_view bare = trim(line);
-        if (bare.starts_with('#') || lines.size() == most_lines) {
-            continue;
-        }
-        const bool named = std::ranges::any_of(nodes, [&](std::string_view node) {
-            return bare.starts_with(node) ||
-                   std::ranges::any_of(arguments, [&](std::string_view argument) {
-                       return bare.find(fmt::format("{}{}", argument, node)) !=
-                              std::string_view::npos;
-                   });
-        });
-        if (named) {
-            lines.push_back(fmt::format("{}:{}: {}", path, number, printable(bare.substr(0, 200))));
-        }
-    }
-    return lines;
-}
-
-std::vector<std::string> lost_device_lines(std::string_view path, std::string_view text) {
-    constexpr std::array<std::string_view, 4> nodes{"/dev/nvme", "/dev/hd", "/dev/cciss",
-                                                    "/dev/disk/by-path"};
-    const auto is_lost = [&nodes](std::string_view device) {
-        return std::ranges::any_of(
-            nodes, [device](std::string_view node) { return device.starts_with(node); });
-    };
-    std::vector<std::string> lines;
-    std::size_t number = 0;
-    for (const std::string_view line : split_lines(text)) {
-        ++number;
-        const std::vector<std::string_view> fields = words_of(line);
-        bool lost = false;
-        bool last = false;
-        if (path == "/etc/fstab") {
-            lost = fields.size() >= 4 && is_lost(fields[0]) && fields[1].starts_with('/') &&
-                   fields[3].find("noauto") == std::string_view::npos &&
-                   fields[3].find("nofail") == std::string_view::npos;
-        } else if (path == "/boot/grub/grub.cfg" && !fields.empty() &&
-                   fields[0].starts_with("linux")) {
-            last = true;
-            lost = std::ranges::any_of(fields, [&is_lost](std::string_view field) {
-                return field.starts_with("root=") && is_lost(field.substr(5));
-            });
-        }
-        if (lost) {
-            lines.push_back(
-                fmt::format("{}:{}: {}", path, number, printable(trim(line).substr(0, 200))));
-        }
-        if (last) {
-            break;
-        }
-    }
-    return lines;
-}
-
 Facts gather_facts(Guest& guest, const std::optional<Inventory>& inventory) {
-    Facts facts{.system = guest.system(),
+    const GuestSystem system = guest.system();
+    Facts facts{.system = system,
                 .files = read_files(guest, files_to_read()),
                 .inventory = inventory,
                 .rules_directory = guest.status("/etc/udev/rules.d").kind == FileKind::directory,
-                .rules = rules_files(guest),
                 .initramfs = initramfs_facts(guest),
-                .boot = boot_facts(guest),
+                .boot = gather_boot_facts(guest, system),
                 .boot_free = guest.free_bytes("/boot"),
                 .root_free = guest.free_bytes("/")};
     for (unsigned disk = 0; disk < guest.disk_count(); ++disk) {

@@ -1,28 +1,22 @@
+// Rules that name network cards are made to fit the VM's. A name that no rule mentions is left to
+// name-pinning (fix_name_pinning.cpp), so that nothing is pinned twice.
 #include "fixup/fixes.hpp"
+#include "fixup/rules_files.hpp"
 #include "fixup/udev_rewrite.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <array>
-
 namespace coldspare::fixup {
 
 namespace {
 
-constexpr std::string_view directory = "/etc/udev/rules.d/";
-constexpr std::string_view usual_file = "70-persistent-net.rules";
-/// Where a rule goes when the usual file was made unusable on purpose (a directory, a link).
-constexpr std::string_view own_file = "70-coldspare-net.rules";
-
-bool is_about_names(const RulesFile& file) {
-    return file.path.find("-net") != std::string::npos ||
-           file.path.find("_net") != std::string::npos ||
-           file.path.find("persistent") != std::string::npos;
+bool is_about_names(const std::string& path) {
+    return path.find("-net") != std::string::npos || path.find("_net") != std::string::npos ||
+           path.find("persistent") != std::string::npos;
 }
 
-std::string why_left(const RulesFile& file) {
+std::string why_left(const GuestFile& file) {
     switch (file.status.kind) {
     case FileKind::directory:
         return "is a directory";
@@ -37,114 +31,60 @@ std::string why_left(const RulesFile& file) {
     return "is not an ordinary file";
 }
 
-RulesFile* find_file(std::vector<RulesFile>& files, std::string_view name) {
-    const auto found = std::ranges::find_if(files, [&](const RulesFile& file) {
-        return file.path == fmt::format("{}{}", directory, name);
-    });
-    return found == files.end() ? nullptr : &*found;
-}
-
-/// The file that takes a rule which no file has yet; made if there is none.
-RulesFile& file_for_new_rules(std::vector<RulesFile>& files) {
-    for (const std::string_view name : {usual_file, std::string_view("z25_persistent-net.rules")}) {
-        RulesFile* file = find_file(files, name);
-        if (file != nullptr && file->readable) {
-            return *file;
-        }
-    }
-    for (RulesFile& file : files) {
-        if (file.readable && file.path.find("persistent-net") != std::string::npos &&
-            file.path.find("generator") == std::string::npos) {
-            return file;
-        }
-    }
-    const std::string_view name = find_file(files, usual_file) == nullptr ? usual_file : own_file;
-    if (RulesFile* file = find_file(files, name)) {
-        return *file;
-    }
-    files.push_back({.path = fmt::format("{}{}", directory, name), .readable = true});
-    return files.back();
-}
-
-/// The edits that turn `before` into `after`.
-std::vector<FileEdit> edits_between(const std::vector<RulesFile>& before,
-                                    const std::vector<RulesFile>& after) {
-    std::vector<FileEdit> edits;
-    for (std::size_t i = 0; i < after.size(); ++i) {
-        const bool existed = i < before.size();
-        if (existed && before[i].content == after[i].content) {
-            continue;
-        }
-        edits.push_back({.path = after[i].path,
-                         .before = existed ? std::optional(before[i].content) : std::nullopt,
-                         .after = after[i].content,
-                         .why = "the names of the VM's network cards",
-                         .reach = Reach::initramfs});
-    }
-    return edits;
-}
-
-std::string detail_of(std::span<const NicBinding> nics, const std::vector<FileEdit>& edits) {
+std::string detail_of(const std::set<std::string>& pinned, std::span<const NicBinding> nics,
+                      const std::vector<FileEdit>& edits) {
     std::vector<std::string> names;
     for (const NicBinding& nic : nics) {
-        names.push_back(fmt::format("{} is {}", nic.name, nic.mac));
+        if (pinned.contains(nic.name)) {
+            names.push_back(fmt::format("{} is {}", nic.name, nic.mac));
+        }
     }
     std::vector<std::string> paths;
     for (const FileEdit& edit : edits) {
         paths.push_back(edit.path);
     }
-    if (paths.empty()) {
-        return fmt::format("the rules say it already: {}", fmt::join(names, ", "));
+    if (names.empty()) {
+        return paths.empty()
+                   ? "no rule names a network card of the VM"
+                   : fmt::format("rules for other cards go in {}", fmt::join(paths, ", "));
     }
-    return fmt::format("{} in {}", fmt::join(names, ", "), fmt::join(paths, ", "));
+    return paths.empty() ? fmt::format("the rules say it already: {}", fmt::join(names, ", "))
+                         : fmt::format("{} in {}", fmt::join(names, ", "), fmt::join(paths, ", "));
 }
 
 } // namespace
 
 FixPlan plan_udev_net(const PlanInput& input) {
     FixPlan plan;
-    if (!input.facts.rules_directory) {
-        plan.outcome = Outcome::cannot;
-        plan.detail = "there is no /etc/udev/rules.d: network cards are not named by udev";
-        plan.hint = "give the VM the hardware addresses of the old cards";
-        return plan;
-    }
-    std::vector<RulesFile> files = input.facts.rules;
+    const std::map<std::string, std::string> rules = readable_rules(input.files);
     std::set<std::string> pinned;
-    for (const RulesFile& file : files) {
-        if (file.readable) {
-            pinned.merge(pinned_names(file.content, input.wishes.nics));
-        } else if (is_about_names(file)) {
-            plan.warnings.push_back(
-                fmt::format("{} {} and was left as it is", file.path, why_left(file)));
+    for (const std::string& path : input.files.in(rules_directory, ".rules")) {
+        if (const auto found = rules.find(path); found != rules.end()) {
+            pinned.merge(pinned_names(found->second, input.wishes.nics));
+        } else if (is_about_names(path)) {
+            plan.warnings.push_back(fmt::format("{} {} and was left as it is", path,
+                                                why_left(*input.files.find(path))));
         }
     }
-    for (RulesFile& file : files) {
-        if (!file.readable) {
-            continue;
-        }
-        RulesRewrite rewrite = rewrite_rules(file.content, input.wishes.nics, pinned);
-        if (is_about_names(file) || rewrite.content != file.content) {
-            for (const std::string& note : rewrite.notes) {
-                plan.warnings.push_back(fmt::format("{}: {}", file.path, note));
+    for (const auto& [path, content] : rules) {
+        RulesRewrite rewrite = rewrite_rules(content, input.wishes.nics, pinned);
+        pinned = std::move(rewrite.pinned);
+        const bool changes = rewrite.content != content;
+        for (const std::string& note : rewrite.notes) {
+            if (is_about_names(path) || changes) {
+                plan.warnings.push_back(fmt::format("{}: {}", path, note));
             }
         }
-        file.content = std::move(rewrite.content);
-        pinned = std::move(rewrite.pinned);
-    }
-    for (const NicBinding& nic : input.wishes.nics) {
-        if (!pinned.contains(nic.name)) {
-            RulesFile& file = file_for_new_rules(files);
-            const RuleDialect dialect = file.path.ends_with("z25_persistent-net.rules") &&
-                                                dialect_of(file.content) == RuleDialect::attrs
-                                            ? RuleDialect::attrs
-                                            : RuleDialect::attr;
-            file.content = append_rule(file.content, nic, dialect);
+        if (changes) {
+            plan.edits.push_back({.path = path,
+                                  .before = content,
+                                  .after = std::move(rewrite.content),
+                                  .why = "the names of the VM's network cards",
+                                  .reach = Reach::initramfs});
         }
     }
-    plan.edits = edits_between(input.facts.rules, files);
     plan.outcome = plan.edits.empty() ? Outcome::not_needed : Outcome::planned;
-    plan.detail = detail_of(input.wishes.nics, plan.edits);
+    plan.detail = detail_of(pinned, input.wishes.nics, plan.edits);
     return plan;
 }
 

@@ -9,6 +9,34 @@ namespace {
 /// What each fix reads, in the language of read_files().
 using Patterns = std::string_view;
 constexpr std::array<Patterns, 1> read_by_udev_net{"/etc/udev/rules.d/*.rules"};
+constexpr std::array<Patterns, 16> read_by_network_config{
+    "/etc/udev/rules.d/*.rules",
+    "/etc/iftab",
+    "/etc/mactab",
+    "/etc/sysconfig/network-scripts/ifcfg-*",
+    "/etc/sysconfig/network/ifcfg-*",
+    "/etc/sysconfig/network/hwcfg-*",
+    "?/etc/sysconfig/hwconf",
+    "/etc/NetworkManager/system-connections/*",
+    "/etc/netplan/*.yaml",
+    "/etc/systemd/network/*.link",
+    "/etc/systemd/network/*.network",
+    "/etc/network/interfaces",
+    "/etc/network/interfaces.d/*",
+    "?/etc/cloud/cloud.cfg",
+    "?/etc/cloud/cloud-init.disabled",
+    "/etc/cloud/cloud.cfg.d/*.cfg"};
+constexpr std::array<Patterns, 10> read_by_name_pinning{
+    "?/lib/systemd/libsystemd-shared-*.so",
+    "?/usr/lib/systemd/libsystemd-shared-*.so",
+    "?/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-*.so",
+    "?/usr/lib/i386-linux-gnu/systemd/libsystemd-shared-*.so",
+    "?/lib/systemd/systemd",
+    "?/usr/lib/systemd/systemd",
+    "?/lib/systemd/systemd-udevd",
+    "?/usr/lib/systemd/systemd-udevd",
+    "?/lib/udev/rename_device",
+    "?/usr/lib/udev/rename_device"};
 constexpr auto read_by_holds = std::to_array<Patterns>(
     {// what is process 1
      "?/sbin/init", "?/usr/sbin/init", "?/lib/systemd/systemd", "?/usr/lib/systemd/systemd",
@@ -41,19 +69,33 @@ constexpr auto read_by_initiator = std::to_array<Patterns>(
      "/etc/iscsi/ifaces/*", "/var/lib/iscsi/ifaces/*", "/etc/fstab"});
 constexpr std::array<Patterns, 1> read_by_marker{"/etc/coldspare-standby.json"};
 constexpr std::array<Patterns, 1> read_by_initramfs{"/etc/initramfs-tools/modules"};
-constexpr std::array<Patterns, 1> read_by_grub_bios{"/boot/grub/device.map"};
+constexpr std::array<Patterns, 7> read_by_grub_bios{
+    "/boot/grub/device.map", "/boot/grub2/device.map", "/boot/grub/grub.cfg",
+    "/boot/grub2/grub.cfg",  "/etc/default/grub",      "/boot/loader/entries/*.conf",
+    "/etc/machine-id"};
+constexpr std::array<Patterns, 2> read_by_grub_legacy{"/boot/grub/menu.lst",
+                                                      "/boot/grub/grub.conf"};
 
-constexpr std::array<Fix, 6> table{{
+constexpr auto table = std::to_array<Fix>({
     {"udev-persistent-net", "the network cards of the VM get the names that the system knows",
      read_by_udev_net, plan_udev_net},
+    {"network-config", "what finds a network card by its address finds the VM's",
+     read_by_network_config, plan_network_config},
+    {"name-pinning", "network cards that nothing names keep the names of the server's",
+     read_by_name_pinning, plan_name_pinning},
     {"holds", "services wait for the runbook", read_by_holds, plan_holds},
     {"initiator-name", "the standby is no second initiator of the server's name, and logs in late",
      read_by_initiator, plan_initiator},
     {"initramfs-virtio", "the initramfs knows the VM's disk, and the new names", read_by_initramfs,
      plan_initramfs},
     {"grub-bios", "the disk starts GRUB 2 from a BIOS", read_by_grub_bios, plan_grub_bios},
+    {"grub-legacy", "the disk starts GRUB 0.97 from a BIOS", read_by_grub_legacy, plan_grub_legacy},
+    {"uefi-fallback",
+     "a firmware that remembers no boot entry finds the boot loader",
+     {},
+     plan_uefi_fallback},
     {"marker", "the copy says what was done to it", read_by_marker, plan_marker},
-}};
+});
 
 } // namespace
 

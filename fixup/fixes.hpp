@@ -25,6 +25,11 @@ struct Fix {
 
 /// Names of the VM's network cards in the rules of udev.
 [[nodiscard]] FixPlan plan_udev_net(const PlanInput& input);
+/// Addresses of the VM's cards in the network configuration of every family.
+[[nodiscard]] FixPlan plan_network_config(const PlanInput& input);
+/// Names that nothing else gives: a .link file, a rule, or both, as the copy's systemd needs it
+/// (fixup/pinning.hpp). After the two above, so that nothing is pinned twice.
+[[nodiscard]] FixPlan plan_name_pinning(const PlanInput& input);
 /// Services that do not start before the runbook says so.
 [[nodiscard]] FixPlan plan_holds(const PlanInput& input);
 /// An iSCSI name of its own, and no login at boot.
@@ -35,5 +40,9 @@ struct Fix {
 [[nodiscard]] FixPlan plan_initramfs(const PlanInput& input);
 /// GRUB 2 in the boot sector of a BIOS machine.
 [[nodiscard]] FixPlan plan_grub_bios(const PlanInput& input);
+/// GRUB 0.97 there.
+[[nodiscard]] FixPlan plan_grub_legacy(const PlanInput& input);
+/// A boot loader where a UEFI firmware looks that remembers no boot entry.
+[[nodiscard]] FixPlan plan_uefi_fallback(const PlanInput& input);
 
 } // namespace coldspare::fixup

@@ -16,6 +16,8 @@ struct GuestVolume {
     std::optional<unsigned> disk;      ///< of a partition: which disk, from 0 ...
     std::optional<unsigned> partition; ///< ... and its number, from 1
     std::string partition_type; ///< a GUID in upper case, or "0x83"; empty if it is no partition
+    std::uint64_t start = 0;    ///< bytes from the start of the disk, of a partition
+    std::uint64_t size = 0;     ///< of a partition; 0: not known
     std::string format;         ///< as blkid says: "ext4", "vfat", "swap", "LVM2_member", ...
     std::string uuid;           ///< of what is in it
     std::string label;

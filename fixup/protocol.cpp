@@ -39,11 +39,10 @@ json vm_to_json(const VmRequirements& vm) {
     for (const VmNic& nic : vm.nics) {
         nics.push_back({{"name", nic.name}, {"mac", nic.mac}, {"model", nic.model}});
     }
-    return {{"firmware", vm.firmware},
-            {"machine", vm.machine},
-            {"disk_bus", vm.disk_bus},
-            {"nics", nics},
-            {"cpu", vm.cpu}};
+    return {{"firmware", vm.firmware}, {"machine", vm.machine},
+            {"disk_bus", vm.disk_bus}, {"nics", nics},
+            {"cpu", vm.cpu},           {"boot_disk", vm.boot_disk},
+            {"note", vm.note}};
 }
 
 /// A word of the guest or the helper, which a terminal will see.
@@ -84,7 +83,9 @@ VmRequirements vm_from_json(const json& object) {
     VmRequirements vm{.firmware = word_in(object, "firmware"),
                       .machine = word_in(object, "machine"),
                       .disk_bus = word_in(object, "disk_bus"),
-                      .cpu = word_in(object, "cpu")};
+                      .cpu = word_in(object, "cpu"),
+                      .boot_disk = object.value("boot_disk", 0U),
+                      .note = printable(object.value("note", ""))};
     for (const json& nic : list_in(object, "nics")) {
         vm.nics.push_back({.name = word_in(nic, "name"),
                            .mac = word_in(nic, "mac"),

@@ -2,7 +2,9 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "fixup/cards.hpp"
 #include "fixup/guest_text.hpp"
+#include "fixup/mentions.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -147,6 +149,26 @@ void check_no_module_lost(const Facts& before, const Facts& after) {
     }
 }
 
+/// What the plan itself will touch for good, and the directories that it will make: on FAT, times
+/// are too coarse to find that afterwards.
+std::set<std::string> touched_by(Guest& guest, const Plan& plan) {
+    std::set<std::string> paths;
+    for (const FixPlan& fix : plan.fixes) {
+        for (const FileEdit& edit : fix.edits) {
+            if (edit.lifetime != Lifetime::lasting) {
+                continue;
+            }
+            paths.insert(edit.path);
+            for (std::string parent = edit.path.substr(0, edit.path.rfind('/'));
+                 !parent.empty() && guest.status(parent).kind == FileKind::absent;
+                 parent.resize(parent.rfind('/'))) {
+                paths.insert(parent);
+            }
+        }
+    }
+    return paths;
+}
+
 RepairReport report_of(const Facts& facts, const Plan& plan, const Wishes& wishes) {
     RepairReport report{.system = fmt::format("{} {}, {}", facts.system.distro,
                                               facts.system.product, facts.system.arch),
@@ -190,17 +212,24 @@ RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteC
                     const std::optional<Inventory>& inventory) {
     note("looking at boot loader, initramfs and names");
     const Facts facts = gather_facts(guest, inventory);
+    check_cards(wishes.nics, inventory);
     const Plan plan = make_plan(facts, wishes);
     RepairReport report = report_of(facts, plan, wishes);
+    for (const std::string& warning : mention_warnings(guest, facts, wishes, plan)) {
+        report.warnings.push_back(fmt::format("network-config: {}", warning));
+    }
     if (depth == Depth::look || report.is_clean() || report.obstacle() != nullptr) {
         return report;
     }
     ChangeWatch watch(guest, facts.system.mount_points);
     check_room(facts, plan);
+    std::set<std::string> files = touched_by(guest, plan);
     report.commands = apply_plan(guest, plan, note);
     note("checking the result");
-    report.files = watch.changed();
-    check_written(plan, report.files, watch);
+    const std::vector<std::string> changed = watch.changed();
+    check_written(plan, changed, watch);
+    files.insert(changed.begin(), changed.end());
+    report.files.assign(files.begin(), files.end());
     check_result(facts, gather_facts(guest, inventory), wishes);
     for (FixOutcome& fix : report.fixes) {
         fix.outcome = fix.outcome == Outcome::planned ? Outcome::applied : fix.outcome;

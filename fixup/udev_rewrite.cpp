@@ -1,11 +1,14 @@
 #include "fixup/udev_rewrite.hpp"
 
+#include "base/text.hpp"
+#include "fixup/mac.hpp"
 #include "fixup/udev_rules.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace coldspare::fixup {
 
@@ -22,9 +25,20 @@ bool sets_name(const RuleToken& token) {
     return token.key == "NAME" && token.attribute.empty() && (token.op == "=" || token.op == ":=");
 }
 
+/// The name in IMPORT="/lib/udev/rename_netiface %k eth0", as SLES 9 and 10 give it; else empty.
+std::string imported_name(const RuleToken& token) {
+    constexpr std::string_view program = "rename_netiface %k ";
+    const std::size_t at = token.value.find(program);
+    if (token.key != "IMPORT" || at == std::string::npos || token.op == "!=") {
+        return {};
+    }
+    return std::string(trim(std::string_view(token.value).substr(at + program.size())));
+}
+
 /// What a rule says about the name of a network card.
 struct Naming {
     const RuleToken* name = nullptr;
+    std::string given; ///< by the token above
     const RuleToken* address = nullptr;
     bool plain = true; ///< one name, one address at most: a copy of it means what it meant
 };
@@ -34,9 +48,11 @@ Naming naming_of(const RuleLine& line) {
     Naming naming;
     bool of_net = false;
     for (const RuleToken& token : line.tokens) {
-        if (sets_name(token)) {
+        if (const std::string imported = imported_name(token);
+            sets_name(token) || !imported.empty()) {
             naming.plain = naming.plain && naming.name == nullptr;
             naming.name = &token;
+            naming.given = imported.empty() ? token.value : imported;
         } else if (asks_for_address(token)) {
             naming.plain = naming.plain && naming.address == nullptr;
             naming.address = &token;
@@ -60,6 +76,15 @@ const NicBinding* find_mac(std::span<const NicBinding> nics, std::string_view ma
 }
 
 std::string generated_rule(const NicBinding& nic, RuleDialect dialect) {
+    if (dialect == RuleDialect::import) {
+        return fmt::format(R"(SUBSYSTEM=="net", ACTION=="add", SYSFS{{address}}=="{}", )"
+                           R"(IMPORT="/lib/udev/rename_netiface %k {}")",
+                           nic.mac, nic.name);
+    }
+    if (dialect == RuleDialect::sysfs) {
+        return fmt::format(R"(SUBSYSTEM=="net", SYSFS{{address}}=="{}", NAME="{}")", nic.mac,
+                           nic.name);
+    }
     if (dialect == RuleDialect::attrs) {
         return fmt::format(R"(SUBSYSTEM=="net", DRIVERS=="?*", ATTRS{{address}}=="{}", NAME="{}")",
                            nic.mac, nic.name);
@@ -74,7 +99,7 @@ bool fits_any_card(const RuleToken& token) {
     if (token.key == "LABEL" || token.key == "GOTO") {
         return false; // a label may stand only once
     }
-    if (!token.is_match()) {
+    if (!token.is_match() || !imported_name(token).empty()) {
         return true;
     }
     if (asks_for_address(token)) {
@@ -92,9 +117,10 @@ bool fits_any_card(const RuleToken& token) {
 }
 
 /// `line` for `nic`: its own words and separators, with the address replaced.
-std::string copied_rule(const RuleLine& line, const Naming& naming, const NicBinding& nic) {
+std::string copied_rule(const RuleLine& line, const Naming& naming, const NicBinding& nic,
+                        RuleDialect dialect) {
     if (!naming.plain || naming.address == nullptr) {
-        return generated_rule(nic, RuleDialect::attr);
+        return generated_rule(nic, dialect);
     }
     std::string rule;
     std::size_t separator_begin = 0;
@@ -135,6 +161,12 @@ std::string commented_out(std::string_view lines) {
     return result;
 }
 
+/// What sysfs has to say for the match to hold.
+std::string address_of(const RuleToken& token) {
+    const std::optional<std::string> mac = read_mac(token.value);
+    return token.prefix == 'i' && mac ? *mac : token.value;
+}
+
 std::string_view line_end_of(std::string_view text) {
     const std::size_t newline = text.find('\n');
     const bool crlf = newline != std::string_view::npos && newline > 0 && text[newline - 1] == '\r';
@@ -153,8 +185,8 @@ bool is_right(const RuleLine& line, const Naming& naming, std::span<const NicBin
     if (naming.name == nullptr || naming.address == nullptr || !naming.plain) {
         return false;
     }
-    const NicBinding* nic = find_name(nics, naming.name->value);
-    return nic != nullptr && naming.address->value == nic->mac &&
+    const NicBinding* nic = find_name(nics, naming.given);
+    return nic != nullptr && address_of(*naming.address) == nic->mac &&
            std::ranges::all_of(line.tokens, can_hold);
 }
 
@@ -171,9 +203,24 @@ void add_notes(const RuleLine& line, const Naming& naming, std::vector<std::stri
         notes.push_back(fmt::format("line {}: udev reads {}{{address}} with braces only",
                                     line.number, naming.address->key));
     }
-    if (std::ranges::any_of(naming.address->value, [](char c) { return c >= 'A' && c <= 'F'; })) {
+    const std::string address = address_of(*naming.address);
+    if (std::ranges::any_of(address, [](char c) { return c >= 'A' && c <= 'F'; })) {
         notes.push_back(fmt::format(
             "line {}: an address in upper case never matches, left as it is", line.number));
+    } else if (const std::optional<std::string> mac = read_mac(address); mac && *mac != address) {
+        notes.push_back(fmt::format(
+            "line {}: an address without colons never matches, left as it is", line.number));
+    }
+}
+
+/// What is worth a word about the file as a whole.
+void add_file_notes(std::string_view content, std::vector<std::string>& notes) {
+    if (content.starts_with("\xEF\xBB\xBF")) {
+        notes.emplace_back("line 1: a byte order mark stands before it, which udev cannot read");
+    }
+    if (content.find("\r\n") != std::string_view::npos) {
+        notes.emplace_back(
+            "lines end in CR and LF, which an old udev may not read; left as they are");
     }
 }
 
@@ -184,7 +231,7 @@ std::set<std::string> pinned_names(std::string_view content, std::span<const Nic
     for (const RuleLine& line : parse_rules(content)) {
         const Naming naming = naming_of(line);
         if (is_right(line, naming, nics)) {
-            names.insert(naming.name->value);
+            names.insert(naming.given);
         }
     }
     return names;
@@ -194,6 +241,8 @@ RulesRewrite rewrite_rules(std::string_view content, std::span<const NicBinding>
                            const std::set<std::string>& pinned_elsewhere) {
     RulesRewrite result{.pinned = pinned_elsewhere};
     result.pinned.merge(pinned_names(content, nics));
+    const RuleDialect dialect = dialect_of(content);
+    add_file_notes(content, result.notes);
     for (const RuleLine& line : parse_rules(content)) {
         const std::string_view raw = content.substr(line.begin, line.end - line.begin);
         const Naming naming = naming_of(line);
@@ -202,9 +251,9 @@ RulesRewrite rewrite_rules(std::string_view content, std::span<const NicBinding>
             result.content += raw;
             continue;
         }
-        const NicBinding* nic = find_name(nics, naming.name->value);
+        const NicBinding* nic = find_name(nics, naming.given);
         const bool names_new_card =
-            naming.address != nullptr && find_mac(nics, naming.address->value) != nullptr;
+            naming.address != nullptr && find_mac(nics, address_of(*naming.address)) != nullptr;
         if (nic == nullptr && !names_new_card) {
             add_notes(line, naming, result.notes);
             result.content += raw;
@@ -213,7 +262,7 @@ RulesRewrite rewrite_rules(std::string_view content, std::span<const NicBinding>
         result.content += commented_out(raw);
         if (nic != nullptr && result.pinned.insert(nic->name).second) {
             const std::string_view end = line_end_of(raw.ends_with('\n') ? raw : content);
-            const std::string rule = copied_rule(line, naming, *nic);
+            const std::string rule = copied_rule(line, naming, *nic, dialect);
             result.content +=
                 fmt::format("{0}{1}{2}{1}{3}{1}", raw.ends_with('\n') ? "" : end, end, title, rule);
         }
@@ -221,14 +270,38 @@ RulesRewrite rewrite_rules(std::string_view content, std::span<const NicBinding>
     return result;
 }
 
-RuleDialect dialect_of(std::string_view content) {
+std::vector<RuleBinding> bindings_in_rules(std::string_view content) {
+    std::vector<RuleBinding> bindings;
     for (const RuleLine& line : parse_rules(content)) {
         const Naming naming = naming_of(line);
-        if (naming.address != nullptr) {
-            return naming.address->key == "ATTR" ? RuleDialect::attr : RuleDialect::attrs;
+        if (naming.name == nullptr || naming.address == nullptr || !naming.plain) {
+            continue;
+        }
+        if (std::optional<std::string> mac = read_mac(naming.address->value)) {
+            bindings.push_back({.name = naming.given, .mac = *std::move(mac), .line = line.number});
         }
     }
-    return RuleDialect::attr;
+    return bindings;
+}
+
+RuleDialect dialect_of(std::string_view content) {
+    std::optional<RuleDialect> dialect;
+    for (const RuleLine& line : parse_rules(content)) {
+        const Naming naming = naming_of(line);
+        if (naming.address == nullptr) {
+            continue;
+        }
+        if (naming.name != nullptr && naming.name->key == "IMPORT") {
+            return RuleDialect::import;
+        }
+        if (!dialect) {
+            const std::string& key = naming.address->key;
+            dialect = key == "ATTR"    ? RuleDialect::attr
+                      : key == "SYSFS" ? RuleDialect::sysfs
+                                       : RuleDialect::attrs;
+        }
+    }
+    return dialect.value_or(RuleDialect::attr);
 }
 
 std::string append_rule(std::string_view content, const NicBinding& nic, RuleDialect dialect) {

@@ -33,6 +33,7 @@ struct RulesRewrite {
 /// the
 ///   generators of the time look for nothing else), and a copy of it for the new address follows,
 ///   unless a rule for that already stands somewhere (`pinned_elsewhere`, or earlier in the file).
+/// - The name may also stand in IMPORT="/lib/udev/rename_netiface %k NAME" (SLES 9 and 10).
 /// - So is one that has the right address and asks for more than any card has (KERNELS==, a
 /// driver),
 ///   or whose address stands in parentheses, which udev does not read; the copy has braces.
@@ -47,9 +48,22 @@ struct RulesRewrite {
 [[nodiscard]] RulesRewrite rewrite_rules(std::string_view content, std::span<const NicBinding> nics,
                                          const std::set<std::string>& pinned_elsewhere);
 
-/// How a generated rule asks for the address: ATTR{address}, or ATTRS{address} as udev before 125
-/// had it.
-enum class RuleDialect { attr, attrs };
+/// A live rule that gives a name to an address.
+struct RuleBinding {
+    std::string name;
+    std::string mac;      ///< in lower case with colons, however it is written
+    std::size_t line = 0; ///< from 1
+};
+
+[[nodiscard]] std::vector<RuleBinding> bindings_in_rules(std::string_view content);
+
+/// How a generated rule asks for the address and gives the name.
+enum class RuleDialect {
+    attr,   ///< ATTR{address}, since udev 098
+    attrs,  ///< ATTRS{address}, as Debian etch has it
+    sysfs,  ///< SYSFS{address}, before udev 098
+    import, ///< SYSFS{address} and IMPORT="/lib/udev/rename_netiface %k NAME", as SLES 9 and 10
+};
 
 /// The dialect that the rules of `content` use for addresses.
 [[nodiscard]] RuleDialect dialect_of(std::string_view content);

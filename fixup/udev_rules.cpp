@@ -85,8 +85,12 @@ private:
         return false;
     }
 
-    /// Only plain quotes: the prefixes of recent udev (e"...", i"...") change what the value means.
+    /// A prefix of recent udev (e"...", i"...") changes what the value means.
     bool read_value(RuleToken& token) {
+        const std::string_view rest = text_.substr(at_);
+        if (rest.starts_with("e\"") || (rest.starts_with("i\"") && token.is_match())) {
+            token.prefix = text_[at_++];
+        }
         if (at_ >= text_.size() || text_[at_] != '"') {
             return false;
         }
@@ -99,7 +103,7 @@ private:
         }
         token.value = text_.substr(token.value_begin, at_ - token.value_begin);
         token.end = ++at_;
-        return true;
+        return token.prefix != 'e' || token.value.find('\\') == std::string::npos;
     }
 
     std::string_view text_;

@@ -18,6 +18,9 @@ struct RuleToken {
     std::size_t value_begin = 0; ///< of the value in RuleLine::text
     /// Written as ATTRS(address), as in the how-to of 2009; udev itself reads only braces.
     bool parentheses = false;
+    /// 'i' of i"...", which matches in any case, 'e' of e"..." with escapes (udev 247 and later),
+    /// or zero. Escapes are not read: a value that has some makes the line unreadable.
+    char prefix = 0;
 
     /// Whether it asks for something of the device instead of setting something.
     [[nodiscard]] bool is_match() const { return op == "==" || op == "!="; }

@@ -2,7 +2,9 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/handle.hpp"
 #include "base/text.hpp"
+#include "fixup/facts_boot.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,6 +21,8 @@ constexpr std::size_t longest_passphrase = std::size_t{1} << 20;
 
 /// Where, and what.
 using Mounts = std::vector<std::pair<std::string, std::string>>;
+
+using PartList = Handle<struct guestfs_partition_list, guestfs_free_partition_list>;
 
 std::string format_of(Appliance& appliance, const std::string& device) {
     return Appliance::optional_text(guestfs_vfs_type(appliance.handle(), device.c_str()));
@@ -98,6 +102,13 @@ GuestVolume describe(Appliance& appliance, const std::string& device, const Gues
                       guestfs_part_get_gpt_type(appliance.handle(), whole.get(), number))
                 : fmt::format("0x{:02x}",
                               guestfs_part_get_mbr_id(appliance.handle(), whole.get(), number));
+        const PartList parts(guestfs_part_list(appliance.handle(), whole.get()));
+        for (std::uint32_t i = 0; parts && i < parts->len; ++i) {
+            if (parts->val[i].part_num == number) {
+                volume.start = parts->val[i].part_start;
+                volume.size = parts->val[i].part_size;
+            }
+        }
     }
     for (const auto& [point, source] : mounts) {
         if (source == device) {
@@ -124,6 +135,34 @@ void describe_volumes(Appliance& appliance, const Mounts& mounts, GuestSystem& s
     }
     for (const std::string& device : devices) {
         system.volumes.push_back(describe(appliance, device, system, mounts));
+    }
+}
+
+/// An EFI system partition that is not in /etc/fstab, as systemd mounts it: at its usual place, if
+/// that is an empty directory. One that has no place stays as it is.
+void mount_esp(Appliance& appliance, GuestSystem& system) {
+    GuestVolume* esp = nullptr;
+    for (GuestVolume& volume : system.volumes) {
+        if (volume.partition_type != esp_type || volume.format != "vfat") {
+            continue;
+        }
+        if (esp != nullptr || !volume.mount_point.empty()) {
+            return; // one is mounted, or nobody knows which one it should be
+        }
+        esp = &volume;
+    }
+    for (const char* point : {"/boot/efi", "/efi"}) {
+        if (esp == nullptr || guestfs_is_dir(appliance.handle(), point) != 1) {
+            continue;
+        }
+        if (appliance.strings(guestfs_ls(appliance.handle(), point), "listing the place of the ESP")
+                .empty()) {
+            appliance.check(guestfs_mount(appliance.handle(), esp->device.c_str(), point),
+                            "mounting the EFI system partition of the copy");
+            esp->mount_point = point;
+            system.mount_points.emplace_back(point);
+            return;
+        }
     }
 }
 
@@ -186,6 +225,7 @@ GuestSystem mount_system(Appliance& appliance, const std::string& wanted) {
         system.mount_points.push_back(point);
     }
     describe_volumes(appliance, mounts, system);
+    mount_esp(appliance, system);
     return system;
 }
 

@@ -24,6 +24,9 @@ std::string text_of(const RepairReport& report) {
     }
     text += fmt::format("vm: firmware {}, machine {}, disk on {}", report.vm.firmware,
                         report.vm.machine, report.vm.disk_bus);
+    if (report.vm.boot_disk != 0) {
+        text += fmt::format(", disk {} first", report.vm.boot_disk);
+    }
     for (const VmNic& nic : report.vm.nics) {
         text += fmt::format(", {} {} as {}", nic.model, nic.mac, nic.name);
     }

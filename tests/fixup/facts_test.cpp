@@ -1,5 +1,7 @@
 #include "fixup/facts.hpp"
 
+#include "fixup/rules_files.hpp"
+
 #include "tests/support/memory_guest.hpp"
 
 #include <doctest/doctest.h>
@@ -50,8 +52,7 @@ TEST_CASE("the facts of a Debian system are gathered without writing") {
     const Facts facts = gather_facts(guest);
     CHECK(guest.nodes == before);
     CHECK(facts.rules_directory);
-    REQUIRE(facts.rules.size() == 1);
-    CHECK(facts.rules[0].readable);
+    CHECK(facts.files.text(debian_rules_path) != nullptr);
     REQUIRE(facts.kernels.size() == 1);
     CHECK(facts.kernels[0].version == "6.1.0-1-amd64");
     CHECK(facts.kernels[0].in_initrd == std::set<std::string>{"ahci", "ext4", "sd_mod"});
@@ -60,7 +61,7 @@ TEST_CASE("the facts of a Debian system are gathered without writing") {
     CHECK(facts.initramfs.update_initramfs);
     CHECK(facts.initramfs.mode == "dep");
     CHECK(facts.boot.grub_config);
-    CHECK(facts.boot.embedded_core == *facts.boot.core_image);
+    CHECK(facts.boot.disks.at(0).next == *facts.boot.core_image);
 }
 
 TEST_CASE("a conf.d file overrides initramfs.conf, and kernels come newest first") {
@@ -86,10 +87,8 @@ TEST_CASE("rules that are no ordinary files are seen and not read") {
     guest.put("/etc/udev/rules.d/78-long.rules", std::string(30000, '\n'));
     guest.put("/etc/udev/rules.d/README", "not rules");
     const Facts facts = gather_facts(guest);
-    REQUIRE(facts.rules.size() == 5);
-    for (std::size_t i = 1; i < facts.rules.size(); ++i) {
-        CHECK_FALSE(facts.rules[i].readable);
-    }
+    CHECK(facts.files.in("/etc/udev/rules.d", ".rules").size() == 5);
+    CHECK(readable_rules(facts.files).size() == 1);
 }
 
 TEST_CASE("a kernel without modules is left out, unless there is no other") {

@@ -27,9 +27,9 @@ TEST_CASE("a boot sector that loads the system's core.img is left alone") {
 
 TEST_CASE("GRUB is installed where the boot sector is empty or loads something else") {
     Facts empty = debian();
-    empty.boot.boot_sector.assign(512, '\0');
+    empty.boot.disks[0].sector.assign(512, '\0');
     Facts stale = debian();
-    stale.boot.embedded_core[1000] ^= 1;
+    stale.boot.disks[0].next[1000] ^= 1;
     Facts missing = debian();
     missing.boot.core_image.reset();
     for (const auto& [facts, why] :
@@ -48,20 +48,67 @@ TEST_CASE("GRUB is installed where the boot sector is empty or loads something e
     }
 }
 
+TEST_CASE("the disk that GRUB goes to is the first one of the device map") {
+    Facts facts = debian();
+    facts.boot.disks[0].sector.assign(512, '\0');
+    facts.boot.disks.insert(facts.boot.disks.begin(), DiskBoot{.sector = std::string(512, '\0')});
+    facts.disk_names = {"/dev/disk/guestfs/a", "/dev/disk/guestfs/b"};
+    facts.system.volumes = {{.device = "b1", .disk = 1, .partition = 1, .mount_point = "/"}};
+    const FixPlan plan = plan_for(facts);
+    REQUIRE(plan.outcome == Outcome::planned);
+    CHECK(plan.commands.at(0).line == "grub-install --target=i386-pc /dev/disk/guestfs/b");
+    CHECK(plan.edits.at(0).after == "(hd0)\t/dev/disk/guestfs/b\n(hd1)\t/dev/disk/guestfs/a\n");
+}
+
+TEST_CASE("GRUB 2 is not forced onto a disk without room for it") {
+    Facts gpt = debian();
+    gpt.boot.disks[0].sector.assign(512, '\0');
+    gpt.system.tables = {"gpt"};
+    CHECK(plan_for(gpt).outcome == Outcome::cannot);
+    CHECK(plan_for(gpt).detail.find("without a bios_boot partition") != std::string::npos);
+    gpt.system.volumes = {
+        {.device = "1", .disk = 0, .partition = 1, .partition_type = std::string(bios_boot_type)}};
+    CHECK(plan_for(gpt).outcome == Outcome::planned);
+
+    Facts narrow = debian();
+    narrow.boot.disks[0].sector.assign(512, '\0');
+    narrow.system.tables = {"msdos"};
+    narrow.boot.core_image = std::string(32000, 'c');
+    narrow.boot.disks[0].first_partition = 63 * 512;
+    CHECK(plan_for(narrow).detail ==
+          "GRUB 2 needs 32000 bytes and has 31744 before the first partition");
+    narrow.boot.core_image = std::string(27026, 'c');
+    CHECK(plan_for(narrow).outcome == Outcome::planned);
+}
+
+TEST_CASE("a core.img outside of the bios_boot partition is not whole") {
+    Facts facts = debian();
+    facts.system.tables = {"gpt"};
+    facts.system.volumes = {{.device = "1",
+                             .disk = 0,
+                             .partition = 1,
+                             .partition_type = std::string(bios_boot_type),
+                             .start = 1U << 20U,
+                             .size = 1U << 20U}};
+    CHECK(plan_for(facts).detail == "GRUB 2 installed, because the boot sector loads from outside "
+                                    "of the bios_boot partition");
+    facts.boot.disks[0].next_at = 1U << 20U;
+    CHECK(plan_for(facts).outcome == Outcome::not_needed);
+}
+
 TEST_CASE("other boot loaders are named, and nothing is tried") {
     Facts facts = debian();
-    facts.boot.boot_sector.assign(512, '\0');
+    facts.boot.disks[0].sector.assign(512, '\0');
     facts.boot.core_image.reset();
     facts.boot.grub_config = false;
-    facts.boot.grub_legacy = true;
-    CHECK(plan_for(facts).detail ==
-          "the system boots by GRUB 0.97, which this version cannot install");
     facts.boot.lilo = true;
-    CHECK(plan_for(facts).detail == "the system boots by LILO, which this version cannot install");
-    facts.boot.efi = true;
-    CHECK(plan_for(facts).detail ==
-          "the system boots by UEFI, which this version does not prepare");
-    facts.boot = {};
+    CHECK(plan_for(facts).outcome == Outcome::cannot);
+    CHECK(plan_for(facts).detail.starts_with("the system starts by LILO"));
+    facts.boot.legacy_stages = {{.path = "/boot/grub/stage2"}};
+    CHECK(plan_for(facts).detail == "the system starts by GRUB 0.97");
+    facts.boot.esp = EspFacts{.files = {{.directory = "debian", .name = "grubx64.efi"}}};
+    CHECK(plan_for(facts).detail == "the system starts by UEFI");
+    facts.boot = {.disks = {{.sector = std::string(512, '\0')}}};
     const FixPlan plan = plan_for(facts);
     CHECK(plan.outcome == Outcome::cannot);
     CHECK_FALSE(plan.hint.empty());
@@ -87,7 +134,7 @@ TEST_CASE("a root named by its device node is a warning") {
 }
 
 TEST_CASE("boot sectors are told apart") {
-    std::string sector = debian().boot.boot_sector;
+    std::string sector = debian().boot.disks[0].sector;
     CHECK(boot_sector_kind(sector) == BootSector::grub2);
     CHECK(core_offset(sector) == 512);
     sector[0x5C] = '\0';

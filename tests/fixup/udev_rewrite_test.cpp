@@ -269,3 +269,97 @@ TEST_CASE("malformed rules never do harm") {
         static_cast<void>(rewritten(broken, one));
     }
 }
+
+TEST_CASE("of SLES 9 and 10 the name stands inside IMPORT") {
+    const std::string head = "SUBSYSTEM==\"net\", ACTION==\"add\", SYSFS{address}==\"";
+    const std::string tail = "\", IMPORT=\"/lib/udev/rename_netiface %k eth0\"\n";
+    const std::string before = head + "00:16:3e:11:22:33" + tail;
+    const RulesRewrite result = rewritten(before, one);
+    CHECK(result.content == "#" + before + "\n" + title + "\n" + head + "00:0c:29:59:d3:36" + tail);
+    CHECK(result.pinned == std::set<std::string>{"eth0"});
+    CHECK(dialect_of(before) == RuleDialect::import);
+    const std::string grown = append_rule(before, two[1], RuleDialect::import);
+    CHECK(grown.ends_with("SYSFS{address}==\"52:54:00:00:00:01\", "
+                          "IMPORT=\"/lib/udev/rename_netiface %k eth1\"\n"));
+    CHECK(pinned_names(grown, two) == std::set<std::string>{"eth1"});
+    const std::string other = head + "00:16:3e:11:22:33\", IMPORT=\"/lib/udev/x %k eth0\"\n";
+    CHECK(rewritten(other, one).content == other);
+}
+
+TEST_CASE("a slot rule of SLES 11 becomes a rule for the address") {
+    const std::string before = "SUBSYSTEM==\"net\", ACTION==\"add\", DRIVERS==\"?*\", "
+                               "KERNELS==\"0000:02:00.0\", ATTR{type}==\"1\", KERNEL==\"eth*\", "
+                               "NAME=\"eth0\"\n";
+    const RulesRewrite result = rewritten(before, one);
+    CHECK(result.content.starts_with("#" + before));
+    CHECK(result.content.ends_with("ATTR{address}==\"00:0c:29:59:d3:36\", "
+                                   "ATTR{dev_id}==\"0x0\", ATTR{type}==\"1\", NAME=\"eth0\"\n"));
+}
+
+TEST_CASE("a rule that knows no address follows the dialect of its file") {
+    const std::string etch = rule("00:00:00:00:00:0b", "eth5") + "\n";
+    const std::string slot = "SUBSYSTEM==\"net\", KERNELS==\"0000:02:00.0\", NAME=\"eth0\"\n";
+    CHECK(rewritten(etch + slot, one).content ==
+          etch + "#" + slot + "\n" + title + "\n" + rule("00:0c:29:59:d3:36", "eth0") + "\n");
+    CHECK(dialect_of("SUBSYSTEM==\"net\", SYSFS{address}==\"x\", NAME=\"eth0\"\n") ==
+          RuleDialect::sysfs);
+}
+
+TEST_CASE("i\"...\" matches in any case, and e\"...\" is read where it has no escapes") {
+    const std::string any =
+        "SUBSYSTEM==\"net\", ATTR{address}==i\"00:0C:29:59:D3:36\", NAME=\"eth0\"\n";
+    CHECK(rewritten(any, one).content == any);
+    CHECK(rewritten(any, one).notes.empty());
+    const std::string plain =
+        "SUBSYSTEM==\"net\", ATTR{address}==\"00:0c:29:59:d3:36\", NAME=e\"eth0\"\n";
+    CHECK(rewritten(plain, one).content == plain);
+    CHECK(rewritten(plain, one).pinned.contains("eth0"));
+    const std::string escaped = "SUBSYSTEM==\"net\", NAME=e\"eth\\x30\"\n";
+    const RulesRewrite result = rewritten(escaped, one);
+    CHECK(result.content == escaped);
+    REQUIRE(result.notes.size() == 1);
+    CHECK(result.notes[0] == "line 1: udev cannot read this, left as it is");
+}
+
+TEST_CASE("a byte order mark and carriage returns are reported") {
+    const std::string right = rule("00:0c:29:59:d3:36", "eth0");
+    const RulesRewrite marked = rewritten("\xEF\xBB\xBF" + right + "\n", one);
+    CHECK_FALSE(marked.pinned.contains("eth0"));
+    REQUIRE_FALSE(marked.notes.empty());
+    CHECK(marked.notes[0] == "line 1: a byte order mark stands before it, which udev cannot read");
+    const RulesRewrite dos = rewritten(right + "\r\n", one);
+    CHECK(dos.content == right + "\r\n");
+    REQUIRE(dos.notes.size() == 1);
+    CHECK(dos.notes[0] ==
+          "lines end in CR and LF, which an old udev may not read; left as they are");
+}
+
+TEST_CASE("addresses that are not six bytes with colons are left, and hyphens are reported") {
+    for (const char* address :
+         {"80:00:02:08:fe:80:00:00:00:00:00:00:f4:52:14:03:00:7b:cb:a1", "00:0c:29:*"}) {
+        const std::string text = rule(address, "ib0") + "\n";
+        CHECK(rewritten(text, one).content == text);
+        CHECK(rewritten(text, one).notes.empty());
+    }
+    const RulesRewrite hyphens = rewritten(rule("00-0c-29-8d-71-3f", "eth7") + "\n", one);
+    REQUIRE(hyphens.notes.size() == 1);
+    CHECK(hyphens.notes[0] == "line 1: an address without colons never matches, left as it is");
+}
+
+TEST_CASE("NAME:= names a card as NAME= does") {
+    const std::string before =
+        "SUBSYSTEM==\"net\", ATTR{address}==\"00:00:00:00:00:0a\", NAME:=\"eth0\"\n";
+    CHECK(rewritten(before, one)
+              .content.ends_with(
+                  "SUBSYSTEM==\"net\", ATTR{address}==\"00:0c:29:59:d3:36\", NAME:=\"eth0\"\n"));
+}
+
+TEST_CASE("the names that live rules give to addresses are listed, comments are not") {
+    const std::vector<RuleBinding> bindings =
+        bindings_in_rules("#" + rule("00:00:00:00:00:0a", "eth0") + "\n" +
+                          rule("00:00:00:00:00:0B", "eth1") + "\nSUBSYSTEM==\"net\"\n");
+    REQUIRE(bindings.size() == 1);
+    CHECK(bindings[0].name == "eth1");
+    CHECK(bindings[0].mac == "00:00:00:00:00:0b");
+    CHECK(bindings[0].line == 2);
+}

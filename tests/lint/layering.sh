@@ -27,6 +27,7 @@ home_of() {
     parted/*) echo 'clone/partition_table.cpp' ;;
     liburing.h) echo 'clone/disk_queue.cpp' ;;
     guestfs.h) echo 'fixup/appliance/*.cpp' ;;
+    yaml.h) echo 'fixup/netplan_yaml.cpp' ;;
     CLI/*) echo 'cli/*' ;;
     nlohmann/json_fwd.hpp) echo '*' ;;
     nlohmann/*) echo '*.cpp' ;;

@@ -44,6 +44,8 @@ GuestVolume volume_from(const json& object) {
     if (object.contains("partition")) {
         volume.disk = object.value("disk", 0U);
         volume.partition = object.at("partition").get<unsigned>();
+        volume.start = object.value("start", std::uint64_t{0});
+        volume.size = object.value("size", std::uint64_t{0});
     }
     return volume;
 }
@@ -110,7 +112,13 @@ CorpusCase read_corpus_case(const fs::path& folder) {
         for (const json& kernel : object.value("kernels", json::array())) {
             put_kernel(kernel, guest);
         }
-        use_simulated_shell(guest, object.value("boot_sector", "grub2"));
+        if (object.value("legacy_stages", false)) {
+            put_legacy_stages(guest);
+        }
+        const json sectors = object.value("boot_sector", json("grub2"));
+        use_simulated_shell(guest, sectors.is_string()
+                                       ? std::vector<std::string>{sectors.get<std::string>()}
+                                       : sectors.get<std::vector<std::string>>());
         json wishes = json::parse(encode_wishes({}));
         wishes.update(object.at("wishes"));
         result.wishes = parse_wishes(wishes.dump());

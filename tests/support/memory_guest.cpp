@@ -157,8 +157,14 @@ void MemoryGuest::label_like(const std::string& path, const std::string& model) 
     }
 }
 
-std::string MemoryGuest::read_disk(unsigned, std::uint64_t offset, std::uint64_t size) {
-    return offset >= disk.size() ? std::string() : disk.substr(offset, size);
+std::string MemoryGuest::read_disk(unsigned number, std::uint64_t offset, std::uint64_t size) {
+    const std::string& bytes = number == 0 ? disk : other_disks.at(number - 1);
+    return offset >= bytes.size() ? std::string() : bytes.substr(offset, size);
+}
+
+std::string MemoryGuest::disk_name(unsigned number) const {
+    const std::string name = "/dev/disk/guestfs/memory";
+    return number == 0 ? name : name + static_cast<char>('a' + number);
 }
 
 } // namespace coldspare::fixup

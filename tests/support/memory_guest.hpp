@@ -41,9 +41,9 @@ public:
     void make_directory(const std::string& path) override;
     void copy_file(const std::string& from, const std::string& to) override;
     void label_like(const std::string& path, const std::string& model) override;
-    unsigned disk_count() const override { return 1; }
+    unsigned disk_count() const override { return static_cast<unsigned>(1 + other_disks.size()); }
     std::string read_disk(unsigned disk, std::uint64_t offset, std::uint64_t size) override;
-    std::string disk_name(unsigned) const override { return "/dev/disk/guestfs/memory"; }
+    std::string disk_name(unsigned number) const override;
 
     GuestSystem identity{.distro = "debian",
                          .product = "12.5",
@@ -51,7 +51,8 @@ public:
                          .package_format = "deb",
                          .mount_points = {"/"}};
     std::map<std::string, Node> nodes;
-    std::string disk; ///< its first bytes
+    std::string disk;                     ///< its first bytes
+    std::vector<std::string> other_disks; ///< those of the second one, and so on
     std::uint64_t free = std::uint64_t{1} << 30;
     std::vector<std::string> lines; ///< all that run() was asked
     /// Answers run(); without it every line succeeds and prints nothing.
@@ -66,10 +67,16 @@ private:
 /// update-initramfs, grub-install, date and find.
 [[nodiscard]] MemoryGuest make_debian_guest();
 
-/// Gives a guest a disk that begins with a boot loader ("grub2", which loads the guest's core.img
-/// and puts one there if there is none; "grub-legacy"; "lilo"; "empty"), and a shell in which the
-/// programs that build initramfs and install boot loaders do what they do to files in memory.
-void use_simulated_shell(MemoryGuest& guest, const std::string& boot_sector);
+/// Gives a guest disks that begin with these boot loaders, and a shell in which the programs that
+/// build initramfs and install boot loaders do what they do to files and disks in memory. Words:
+/// "grub2", which loads the guest's core.img from the bios_boot partition or from behind the
+/// sector, and puts one there if there is none; "grub2-stale", which loads something else;
+/// "grub-legacy" with a stage 1.5 behind it; "grub-legacy-active", which is in the first partition,
+/// and other code goes on to that; "lilo"; "other"; "empty".
+void use_simulated_shell(MemoryGuest& guest, const std::vector<std::string>& boot_sectors);
+
+/// Puts the stages of GRUB 0.97 into its /boot/grub, where they are not yet.
+void put_legacy_stages(MemoryGuest& guest);
 
 /// The name and content of its rules file.
 inline constexpr const char* debian_rules_path = "/etc/udev/rules.d/70-persistent-net.rules";
