@@ -24,6 +24,7 @@ public:
     LibguestfsGuest(const ApplianceRequest& request, const NoteCallback& note)
         : appliance_(request) {
         note("looking for the system on the disk");
+        start_incomplete_arrays(appliance_);
         open_encrypted(appliance_, request.keys);
         system_ = mount_system(appliance_, request.root);
     }

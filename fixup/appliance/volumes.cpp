@@ -179,6 +179,18 @@ bool runs_here(const std::string& arch) {
 
 } // namespace
 
+void start_incomplete_arrays(Appliance& appliance) {
+    // The library can stop and make arrays, but not start one that is there: its own shell can.
+    std::string script = "for array in $(sed -n 's/ : inactive .*//p' /proc/mdstat); do"
+                         " mdadm --run /dev/$array && echo $array; done 2> /dev/null; true";
+    char* const words[] = {script.data(), nullptr};
+    const std::string started =
+        appliance.text(guestfs_debug(appliance.handle(), "sh", words), "starting md arrays");
+    if (!started.empty()) {
+        appliance.check(guestfs_lvm_scan(appliance.handle(), 1), "looking for logical volumes");
+    }
+}
+
 void open_encrypted(Appliance& appliance, const std::vector<std::filesystem::path>& keys) {
     if (keys.empty()) {
         return;

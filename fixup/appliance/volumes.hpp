@@ -10,6 +10,11 @@
 
 namespace coldspare::fixup {
 
+/// Starts md arrays that lack a leg, as a copy of one of a server's two disks has them: the
+/// appliance waits for the other leg and has nobody who tells it to go on. One that cannot start
+/// stays as it is.
+void start_incomplete_arrays(Appliance& appliance);
+
 /// Opens every LUKS volume with the first passphrase that fits, and what lies in them. A key file
 /// has one passphrase; one newline at its end does not count. Throws Error if no key fits.
 void open_encrypted(Appliance& appliance, const std::vector<std::filesystem::path>& keys);

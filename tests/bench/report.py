@@ -13,6 +13,7 @@ from processes import Failed, run
 
 # The lines between which a benchmark writes into docs/PERFORMANCE.md.
 FIGURES = ("<!-- figures: written by tests/bench/clone-vs-peers --write-doc -->", "<!-- end of figures -->")
+FIXUP = ("<!-- fixup: written by tests/bench/fixup --write-doc -->", "<!-- end of fixup -->")
 RECLONE = ("<!-- re-clone: written by tests/bench/reclone --write-doc -->", "<!-- end of re-clone -->")
 
 

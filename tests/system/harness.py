@@ -150,18 +150,19 @@ def stop(process):
 
 
 class Coldspare:
-    """One run of the program with --json, in the background and perhaps in a network namespace."""
+    """One run of the program with --json, in the background and perhaps in a network namespace; options are Popen's."""
 
     count = 0
 
-    def __init__(self, *arguments, namespace=None):
+    def __init__(self, *arguments, namespace=None, **options):
         Coldspare.count += 1
         self.words = ["coldspare", *[str(word) for word in arguments]]
         self.out = work(f"coldspare-{Coldspare.count}.out")
         self.err = work(f"coldspare-{Coldspare.count}.err")
         prefix = ["ip", "netns", "exec", namespace] if namespace else []
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            self.process = start([*prefix, os.environ["COLDSPARE"], *arguments, "--json"], stdout=out, stderr=err)
+            self.process = start([*prefix, os.environ["COLDSPARE"], *arguments, "--json"], stdout=out, stderr=err,
+                                 **options)
 
     def result(self, timeout, status=0):
         """Waits for the end, which has to have this exit status; the result event."""

@@ -14,14 +14,27 @@ import harness
 MIB = 1 << 20
 
 
+# The servers that are variants of what one script builds, and how it is asked for them.
+VARIANTS = {
+    "named-server": ("physical-server", "named"),
+    "bond-server": ("physical-server", "bond"),
+    "uefi-server": ("layered-server", "uefi"),
+    "lvm-server": ("layered-server", "lvm"),
+    "mirror-server": ("layered-server", "mirror"),
+    "luks-server": ("layered-server", "luks"),
+    "legacy-server": ("layered-server", "legacy"),
+}
+
+
 def guest(name, size="2G"):
     """The path of a cached guest image; the first caller builds it. It must not be written to."""
-    builder = harness.HERE / "guests" / f"build-{name}"
-    process = harness.start([builder, size], stdout=subprocess.PIPE, text=True)
+    script, *variant = VARIANTS.get(name, (name,))
+    builder = harness.HERE / "guests" / f"build-{script}"
+    process = harness.start([builder, size, *variant], stdout=subprocess.PIPE, text=True)
     path = process.communicate()[0].strip()
     if process.returncode == 77:
         harness.skip(f"'{builder.name}' cannot run here")
-    harness.check_quietly(process.returncode == 0, f"'{builder.name}' builds the guest")
+    harness.check_quietly(process.returncode == 0, f"'{builder.name}' builds the {name}")
     return Path(path)
 
 

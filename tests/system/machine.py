@@ -13,21 +13,61 @@ import harness
 
 LOGIN = "login: "
 # What the console shows when a machine will not come up by itself any more.
-DEAD_ENDS = ("ALERT!", "(initramfs)", "Kernel panic", "grub rescue>", "emergency mode", "No bootable device")
+DEAD_ENDS = ("ALERT!", "(initramfs)", "Kernel panic", "grub rescue>", "emergency mode", "No bootable device", "Shell>")
 OLD_MAC = "00:1e:67:aa:bb:cc"
 NEW_MAC = "52:54:00:12:34:56"
+OLD_MACS = (OLD_MAC, "00:1e:67:aa:bb:cd")
+NEW_MACS = (NEW_MAC, "52:54:00:12:34:57")
+UEFI = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+UEFI_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+PASSPHRASE_WANTED = "Please unlock disk"
+UEFI_SHELL = "Shell>"
 ADDRESS = "192.0.2.10/24"
+
+
+def _firmware(name, directory):
+    """The BIOS is qemu's own; UEFI needs variables of this machine alone."""
+    if name == "bios":
+        return []
+    variables = f"{directory}/variables.fd"
+    shutil.copyfile(UEFI_VARIABLES, variables)
+    return ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={UEFI}",
+            "-drive", f"if=pflash,unit=1,format=raw,file={variables}"]
+
+
+def _disks(paths, image_format, bus, throw_away):
+    device = {"ahci": "ide-hd", "virtio": "virtio-blk-pci"}[bus]
+    words = []
+    for number, path in enumerate(paths):
+        words += ["-drive", f"if=none,id=disk{number},cache=unsafe,discard=unmap,format={image_format},"
+                            f"snapshot={'on' if throw_away else 'off'},file={str(path).replace(',', ',,')}",
+                  "-device", f"{device},drive=disk{number},bootindex={number}"]
+    return words
+
+
+def _cards(model, macs, slot):
+    words = []
+    for number, mac in enumerate(macs):
+        place = f",addr={slot + number:#x}" if slot else ""
+        # No boot ROM on a network card: the machine has a disk to boot from, and this is faster.
+        words += ["-netdev", f"user,id=net{number},restrict=on",
+                  "-device", f"{model},netdev=net{number},mac={mac},romfile={place}"]
+    return words
 
 
 class Vm:
     """A machine in qemu without acceleration by hardware, seen through its serial console.
 
-    disk_bus is "ahci" or "virtio", nic "e1000" or "virtio-net-pci". With throw_away nothing is written to the image.
+    disk_bus is "ahci" or "virtio", nic "e1000" or "virtio-net-pci", mac one MAC or those of several cards. The first
+    card is in PCI slot `slot`, if that matters. firmware is "bios" or "uefi"; the latter with blank variables, as after
+    a move. With throw_away nothing is written to the images: `image`, and further disks in `more_images`. passphrase is
+    what is typed when the console asks for the one of a disk.
     """
 
     count = 0
 
-    def __init__(self, image, *, image_format="raw", disk_bus, nic, mac, throw_away=True, memory=768):
+    def __init__(self, image, *, image_format="raw", disk_bus, nic, mac, slot=None, firmware="bios", more_images=(),
+                 passphrase=None, loader=None, throw_away=True, memory=768):
         Vm.count += 1
         sockets = tempfile.mkdtemp(prefix="coldspare-vm.")  # short: a socket's path has room for 107 characters
         harness.cleanup.callback(shutil.rmtree, sockets, ignore_errors=True)
@@ -36,8 +76,11 @@ class Vm:
         self.text = ""
         self.started = time.monotonic()
         self._prompts = 0
+        # What a person types where: once each.
+        self._answers = {asked: answer for asked, answer in
+                         ((PASSPHRASE_WANTED, passphrase), (UEFI_SHELL, loader and f"fs0:\\{loader}\r")) if answer}
         self._news = threading.Condition()
-        disk = {"ahci": "ide-hd,drive=disk", "virtio": "virtio-blk-pci,drive=disk"}[disk_bus]
+        macs = (mac,) if isinstance(mac, str) else mac
         self.errors = harness.work(f"qemu-{Vm.count}.err")
         with open(self.errors, "wb") as errors:
             self.process = harness.start([
@@ -46,12 +89,8 @@ class Vm:
                 # with VGA took 55 s to the login prompt where this takes 41.
                 "-cpu", "qemu64,-svm", "-nodefaults", "-display", "none", "-no-reboot",
                 "-chardev", f"socket,id=console,path={path},server=on,wait=on", "-serial", "chardev:console",
-                "-drive", "if=none,id=disk,cache=unsafe,discard=unmap,"
-                          f"format={image_format},snapshot={'on' if throw_away else 'off'},"
-                          f"file={str(image).replace(',', ',,')}",
-                "-device", f"{disk},bootindex=0",
-                # No boot ROM on the network card: the machine has one disk to boot from, and this is faster.
-                "-netdev", "user,id=net,restrict=on", "-device", f"{nic},netdev=net,mac={mac},romfile=",
+                *_firmware(firmware, sockets),
+                *_disks((image, *more_images), image_format, disk_bus, throw_away), *_cards(nic, macs, slot),
             ], stdout=errors, stderr=errors)
         self._socket = self._connect(path)
         threading.Thread(target=self._read, daemon=True).start()
@@ -95,9 +134,13 @@ class Vm:
     def wait_boot(self, timeout=400):
         """Waits for the login prompt or a dead end; which of them was seen, or None."""
         deadline = time.monotonic() + harness.patient(timeout)
+        answered = set()
         while time.monotonic() < deadline and self.process.poll() is None:
+            for asked in [asked for asked in self._answers if asked in self.text]:
+                self._send(self._answers.pop(asked))
+                answered.add(asked)
             for pattern in (LOGIN, *DEAD_ENDS):
-                if pattern in self.text:
+                if pattern in self.text and pattern not in answered:
                     return pattern
             with self._news:
                 self._news.wait(1)
@@ -156,17 +199,19 @@ def boot_to_login(image, claim, **options):
     return vm
 
 
-def portrait(vm):
-    """What a person would look at to see which machine this is and how it fares."""
+def portrait(vm, link="eth0"):
+    """What a person would look at to see which machine this is and how it fares; `link` is its network card."""
     # Ends when booting is over, for good or for bad; both are judged below.
-    vm.run("systemctl is-system-running --wait; true", timeout=300)
+    state = vm.run("systemctl is-system-running --wait; true", timeout=300).strip()
     return {
         "host": vm.run("hostname").strip(),
         "machine_id": vm.run("cat /etc/machine-id").strip(),
         "host_key": vm.run("sha256sum < /etc/ssh/ssh_host_ed25519_key").split()[0],
+        "initiator": vm.run("sha256sum < /etc/iscsi/initiatorname.iscsi").split()[0],
+        "state": state,
         "failed": sorted(vm.run("systemctl list-units --failed --plain --no-legend --full | cut -d' ' -f1").split()),
-        "addresses": re.findall(r"inet (\S+)", vm.run("ip -4 -oneline address show dev eth0 2> /dev/null || true")),
-        "mac": vm.run("cat /sys/class/net/eth0/address 2> /dev/null || true").strip(),
+        "addresses": re.findall(r"inet (\S+)", vm.run(f"ip -4 -oneline address show dev {link} 2> /dev/null || true")),
+        "mac": vm.run(f"cat /sys/class/net/{link}/address 2> /dev/null || true").strip(),
         "links": vm.run("ls /sys/class/net").split(),
         "nic_driver": vm.run("for n in /sys/class/net/*/device/driver; do readlink $n; done").split("/")[-1].strip(),
         "root": vm.run("findmnt --noheadings --output SOURCE /").strip(),
