@@ -68,7 +68,8 @@ void look_at_tables(const PlanInput& input, const DeviceNames& names, FixPlan& p
     }
     const std::string root = fstab == nullptr ? none : root_device(*fstab);
     const InitramfsOption option =
-        input.facts.initramfs.update_initramfs ? InitramfsOption::add : InitramfsOption::leave;
+        input.facts.initramfs.builder == InitramfsBuilder::initramfs_tools ? InitramfsOption::add
+                                                                           : InitramfsOption::leave;
     take(rewrite_crypttab(*crypttab, root, names, system, option), input, "/etc/crypttab",
          "encrypted volumes by their UUID, and the root's opened by the initramfs",
          Reach::initramfs, plan);

@@ -167,8 +167,8 @@ void look_at_arrays(const PlanInput& input, Work& work) {
     const std::string path = "/etc/initramfs-tools/conf.d/mdadm";
     const std::string* text = input.files.text(path);
     const std::vector<KernelFacts>& kernels = input.facts.kernels;
-    const bool asks = input.facts.initramfs.update_initramfs && !kernels.empty() &&
-                      older_version(kernels.front().version, first_that_starts);
+    const bool asks = input.facts.initramfs.builder == InitramfsBuilder::initramfs_tools &&
+                      !kernels.empty() && older_version(kernels.front().version, first_that_starts);
     constexpr std::string_view variable = "BOOT_DEGRADED=";
     std::string after = text == nullptr ? "" : *text;
     bool said = false;

@@ -12,8 +12,15 @@ Facts with_modules(const std::string& version, const std::set<std::string>& load
     return {.kernels = {{.version = version, .loadable = loadable}}};
 }
 
+FileTree fstab(const std::string& text) {
+    FileTree files;
+    files.put("/etc/fstab",
+              {.status = {.kind = FileKind::file}, .content = text, .readable = true});
+    return files;
+}
+
 std::string bus_of(const Facts& facts) {
-    const DiskAttachment disk = disk_attachment(facts);
+    const DiskAttachment disk = disk_attachment(facts, facts.files);
     return disk.model.empty() ? disk.bus : disk.bus + " " + disk.model;
 }
 
@@ -32,9 +39,10 @@ TEST_CASE("the disk is attached to what the kernel knows, virtio first") {
 TEST_CASE("a kernel whose IDE disks are called hda gets a controller that the system's names fit") {
     Facts facts = with_modules("2.6.18", {"piix", "ide_disk", "ata_piix", "sym53c8xx"});
     CHECK(bus_of(facts) == "ide");
-    facts.boot.device_names = {"/etc/fstab:1: /dev/hda1 / ext3"};
-    CHECK(disk_attachment(facts).drivers == std::vector<std::string_view>{"piix", "ide_disk"});
-    facts.boot.device_names = {"/etc/fstab:1: /dev/sda1 / ext3"};
+    facts.files = fstab("/dev/hda1 / ext3 defaults 0 1\n");
+    CHECK(disk_attachment(facts, facts.files).drivers ==
+          std::vector<std::string_view>{"piix", "ide_disk"});
+    facts.files = fstab("/dev/sda1 / ext3 defaults 0 1\n");
     CHECK(bus_of(facts) == "scsi lsilogic");
 }
 
