@@ -79,6 +79,10 @@ fs::path report_of(const fs::path& image) {
     return image.string() + ".fixup.json";
 }
 
+fs::path pending_report_of(const fs::path& image) {
+    return image.string() + ".fixup.json.next";
+}
+
 bool is_written_to(const fs::path& overlay, const fs::path& report) {
     return fs::exists(overlay) &&
            (!fs::exists(report) || fs::last_write_time(overlay) > fs::last_write_time(report));

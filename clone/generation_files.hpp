@@ -33,6 +33,8 @@ void name_twice(const fs::path& path, const fs::path& second);
 
 [[nodiscard]] fs::path overlay_of(const fs::path& image);
 [[nodiscard]] fs::path report_of(const fs::path& image);
+/// What a fixup leaves that was killed while it put its overlay in place.
+[[nodiscard]] fs::path pending_report_of(const fs::path& image);
 /// What is there if the generation was given up: by a rollback, or to be removed.
 [[nodiscard]] fs::path mark_of(const fs::path& generation);
 void give_up(const fs::path& generation);

@@ -117,8 +117,8 @@ void Generations::remove(const fs::path& generation) {
     give_up(generation);
     for (const fs::path& path :
          {manifest_path(generation, {}), journal_path(generation, {}), map_path(generation, {}),
-          inventory_path(generation, {}), report_of(generation), overlay_of(generation), generation,
-          mark_of(generation)}) {
+          inventory_path(generation, {}), pending_report_of(generation), report_of(generation),
+          overlay_of(generation), generation, mark_of(generation)}) {
         remove_file_durably(path);
     }
 }
@@ -218,7 +218,8 @@ void Generations::make_ready(const DiskFacts& source, Existing existing, std::st
         const bool of_another = manifest && !is_clone_of(*manifest, source);
         const bool is_begun = manifest || fs::exists(journal_path(next, {}));
         if (is_begun && !(of_another && existing == Existing::erase)) {
-            for (const fs::path& path : {report_of(next), overlay_of(next), mark_of(next)}) {
+            for (const fs::path& path :
+                 {pending_report_of(next), report_of(next), overlay_of(next), mark_of(next)}) {
                 remove_file_durably(path);
             }
             return;
@@ -281,8 +282,9 @@ void Generations::become(const fs::path& file, const fs::path& generation, Manif
     manifest.target_born = identity.born;
     manifest.seal.clear();
     write_manifest(manifest_path(generation, {}), manifest);
-    for (const fs::path& path : {manifest_path(file, {}), map_path(file, {}),
-                                 inventory_path(file, {}), report_of(file), overlay_of(file)}) {
+    for (const fs::path& path :
+         {manifest_path(file, {}), map_path(file, {}), inventory_path(file, {}),
+          pending_report_of(file), report_of(file), overlay_of(file)}) {
         remove_file_durably(path);
     }
     rename_durably(file, generation);
