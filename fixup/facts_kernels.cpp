@@ -134,8 +134,10 @@ BootMenu boot_menu(Guest& guest) {
             menu.grub_environment = text_of(guest, directory + "/grubenv");
         }
     }
-    menu.legacy_menu = text_of(
-        guest, first_file(guest, {"/boot/grub/menu.lst", "/boot/grub/grub.conf", "/boot/none"}));
+    menu.legacy_menu = text_of(guest, "/boot/grub/menu.lst");
+    if (menu.legacy_menu.empty()) {
+        menu.legacy_menu = text_of(guest, "/boot/grub/grub.conf");
+    }
     menu.legacy_saved = text_of(guest, "/boot/grub/default");
     const std::string entries = "/boot/loader/entries";
     for (const std::string& name : guest.names_in(entries)) {

@@ -27,6 +27,7 @@ inline void check_guest_conformance(Guest& guest, const std::string& room,
     constexpr std::uint64_t limit = 1000;
 
     expect(guest.status(path).kind == FileKind::absent, "an absent file is absent");
+    expect(throws([&] { static_cast<void>(guest.status("")); }), "a path is absolute");
     expect(throws([&] { static_cast<void>(guest.read(path, limit)); }), "it cannot be read");
     expect(throws([&] { guest.remove(path); }), "it cannot be removed");
     expect(guest.names_in(room + "/no-such-directory").empty(), "no directory has no names");

@@ -61,6 +61,9 @@ void MemoryGuest::put_link(const std::string& path, const std::string& target) {
 }
 
 FileStatus MemoryGuest::status(const std::string& path) {
+    if (!path.starts_with('/')) {
+        throw Error(fmt::format("looking at '{}' inside the copy: it is no absolute path", path));
+    }
     const auto found = nodes.find(real(path));
     return found == nodes.end()
                ? FileStatus{}
