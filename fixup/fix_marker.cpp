@@ -5,6 +5,7 @@
 #include "fixup/hold_ways.hpp"
 #include "fixup/iscsi_nodes.hpp"
 #include "fixup/marker.hpp"
+#include "fixup/old_macs.hpp"
 
 #include <algorithm>
 #include <set>
@@ -13,13 +14,11 @@ namespace coldspare::fixup {
 
 namespace {
 
-std::string old_mac_of(const Facts& facts, const std::string& name) {
-    if (!facts.inventory) {
-        return {};
-    }
-    const std::vector<NicFacts>& nics = facts.inventory->nics;
-    const auto found = std::ranges::find(nics, name, &NicFacts::name);
-    return found == nics.end() ? std::string() : found->permanent_mac;
+/// One that nobody doubts, or empty.
+std::string old_mac_of(const OldMacs& old, const std::string& name) {
+    const auto found = old.by_name.find(name);
+    return found == old.by_name.end() || found->second.size() != 1 ? std::string()
+                                                                   : *found->second.begin();
 }
 
 /// How the service is released: settings first, then the starts.
@@ -56,9 +55,10 @@ Marker marker_of(const PlanInput& input) {
     if (!input.wishes.skip.contains("initiator-name")) {
         marker.initiator_name = input.wishes.initiator_name;
     }
+    const OldMacs old = old_macs(input.facts.files, input.facts.inventory, input.wishes.nics);
     for (const NicBinding& nic : input.wishes.nics) {
         marker.nics.push_back(
-            {.name = nic.name, .old_mac = old_mac_of(input.facts, nic.name), .mac = nic.mac});
+            {.name = nic.name, .old_mac = old_mac_of(old, nic.name), .mac = nic.mac});
     }
     if (!input.wishes.skip.contains("holds")) {
         for (const std::string& service : input.wishes.holds) {

@@ -80,7 +80,8 @@ TEST_CASE("a marker is planned only if something else is") {
 TEST_CASE("a marker tells which files each fix changed, and the map of network cards") {
     Facts facts;
     facts.inventory.emplace();
-    facts.inventory->nics = {{.name = "eth0", .permanent_mac = "00:1e:67:aa:bb:cc"}};
+    facts.inventory->nics = {
+        {.name = "eth0", .permanent_mac = "00:1e:67:aa:bb:cc", .kind = NicKind::physical}};
     const Wishes wishes{.nics = {{"eth0", "52:54:00:12:34:56"}, {"eth1", "52:54:00:12:34:57"}}};
     const std::vector<FixPlan> before{planned("a")};
     const FixPlan plan =
