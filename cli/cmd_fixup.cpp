@@ -192,8 +192,8 @@ private:
 
     /// The file that was named, or the one that came with the clone, if any did.
     [[nodiscard]] std::optional<Inventory> read_inventory(const fs::path& image) const {
-        const fs::path path = inventory_.empty() ? fs::path(image.string() + ".inventory.json")
-                                                 : fs::path(inventory_);
+        const fs::path path =
+            inventory_.empty() ? clone::inventory_path(image, state_dir_) : fs::path(inventory_);
         if (inventory_.empty() && !fs::exists(path)) {
             return std::nullopt;
         }
@@ -208,9 +208,10 @@ private:
     /// Every card keeps its name and its address.
     [[nodiscard]] static std::vector<fixup::NicBinding>
     kept_nics(const std::optional<Inventory>& inventory) {
+        constexpr std::size_t ethernet_address = 17; // others, as InfiniBand's, no VM has
         std::vector<std::string> texts;
         for (const NicFacts& nic : inventory ? inventory->nics : std::vector<NicFacts>()) {
-            if (nic.kind == NicKind::physical && !nic.permanent_mac.empty()) {
+            if (nic.kind == NicKind::physical && nic.permanent_mac.size() == ethernet_address) {
                 texts.push_back(fmt::format("{}={}", nic.name, nic.permanent_mac));
             }
         }
@@ -224,7 +225,12 @@ private:
     }
 
     ExitStatus undo(Output& output, std::stop_token stop) const {
-        const std::vector<fixup::ImageRequest> images = image_requests();
+        std::vector<fixup::ImageRequest> images = image_requests();
+        if (place() == fixup::Place::in_place) { // its clone must be whole, and the same
+            for (fixup::ImageRequest& each : images) {
+                each.base_root = base_root(each.image, output);
+            }
+        }
         const std::vector<fs::path> removed = fixup::undo_fixup(images, place(), std::move(stop));
         json names = json::array();
         for (const fs::path& path : removed) {

@@ -113,11 +113,17 @@ private:
             return {};
         }
         if (inventory_.empty()) {
-            return [&output] {
+            return [this, &output] {
+                const Inventory inventory =
+                    clone::gather_inventory(clone::this_machine(), program_and_version());
+                if (!clone::runs_from(inventory, names_)) {
+                    output.note("this system does not run from what is sent (a live system?): its "
+                                "inventory is left out; --inventory names the server's own");
+                    return std::string();
+                }
                 output.note("telling the target what this machine is (--no-inventory leaves that "
                             "out)");
-                return encode_inventory(
-                    clone::gather_inventory(clone::this_machine(), program_and_version()));
+                return encode_inventory(inventory);
             };
         }
         const std::string text = read_file(inventory_, largest_inventory);

@@ -61,6 +61,15 @@ Inventory gather_inventory(const MachineSources& machine, std::string_view progr
     return all;
 }
 
+bool runs_from(const Inventory& inventory, std::span<const std::string> disks) {
+    return std::ranges::any_of(disks, [&inventory](const std::string& disk) {
+        std::error_code none;
+        const fs::path real = fs::canonical(disk, none);
+        return std::ranges::find(inventory.root_disks, none ? disk : real.string()) !=
+               inventory.root_disks.end();
+    });
+}
+
 bool is_of_this_machine(const fs::path& disk) {
     struct stat status {};
     if (is_nbd_uri(disk) || ::stat(disk.c_str(), &status) != 0 || !S_ISBLK(status.st_mode)) {

@@ -6,6 +6,7 @@
 #include "clone/sysfs.hpp"
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,5 +34,10 @@ struct MachineSources {
 /// Whether the bytes of a disk that is served are this machine's own: a block device that is more
 /// than an image or an export under another name.
 [[nodiscard]] bool is_of_this_machine(const std::filesystem::path& disk);
+
+/// Whether the system that made the inventory runs from one of these disks (its "/" lies on it). If
+/// not, it is another system than the one that is cloned: a live one, whose names and files are not
+/// the server's.
+[[nodiscard]] bool runs_from(const Inventory& inventory, std::span<const std::string> disks);
 
 } // namespace coldspare::clone

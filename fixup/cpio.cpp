@@ -12,6 +12,7 @@ namespace coldspare::fixup {
 
 namespace {
 
+constexpr std::size_t most_name_bytes = std::size_t{32} << 20;
 constexpr std::size_t header_bytes = 110; // a magic of 6 digits and 13 numbers of 8
 constexpr std::size_t longest_name = 4096;
 constexpr std::size_t most_members = 200'000;
@@ -114,6 +115,11 @@ void CpioScanner::take_name() {
     }
     if (listing_.members.size() >= most_members) {
         problem_ = fmt::format("it has more than {} members", most_members);
+        return;
+    }
+    name_bytes_ += name.size();
+    if (name_bytes_ > most_name_bytes) {
+        problem_ = "the names of its members are too long";
         return;
     }
     listing_.members[std::string(name)] = mode_;

@@ -68,6 +68,7 @@ private:
     mode_t mode_ = 0;
     std::string* text_ = nullptr; ///< in the listing, while it is filled
     std::size_t text_bytes_ = 0;
+    std::size_t name_bytes_ = 0;
 };
 
 } // namespace coldspare::fixup

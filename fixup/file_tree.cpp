@@ -11,9 +11,13 @@ namespace {
 constexpr std::uint64_t largest_file = std::uint64_t{1} << 20;
 constexpr std::size_t most_files = 1000; ///< of a pattern, and of the directories on its way
 
+constexpr std::uint64_t most_bytes = std::uint64_t{128} << 20; // of all files together
+
 enum class Look { content, presence };
 
-void read_one(Guest& guest, const std::string& path, Look look, FileTree& tree) {
+/// `left` is what may still be read; what no longer fits is there, and was not read.
+void read_one(Guest& guest, const std::string& path, Look look, std::uint64_t& left,
+              FileTree& tree) {
     GuestFile file{.status = guest.status(path)};
     if (file.status.kind == FileKind::absent || (look == Look::presence && tree.exists(path))) {
         return;
@@ -21,7 +25,8 @@ void read_one(Guest& guest, const std::string& path, Look look, FileTree& tree) 
     if (file.status.kind == FileKind::symlink) {
         file.content = guest.link_target(path);
     } else if (look == Look::content && file.status.kind == FileKind::file &&
-               file.status.size <= largest_file) {
+               file.status.size <= std::min(largest_file, left)) {
+        left -= file.status.size;
         file.content = guest.read(path, largest_file);
         file.readable = true;
     }
@@ -147,11 +152,12 @@ void FileTree::apply(const FileEdit& edit) {
 
 FileTree read_files(Guest& guest, std::span<const std::string_view> patterns) {
     FileTree tree;
+    std::uint64_t left = most_bytes;
     for (std::string_view pattern : patterns) {
         const Look look = pattern.starts_with('?') ? Look::presence : Look::content;
         pattern.remove_prefix(look == Look::presence ? 1 : 0);
         for (const std::string& path : expand(guest, pattern)) {
-            read_one(guest, path, look, tree);
+            read_one(guest, path, look, left, tree);
         }
     }
     return tree;

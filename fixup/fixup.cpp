@@ -22,6 +22,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// Diffs in it may show lines of files that only root reads inside the copy.
+constexpr mode_t report_mode = 0600;
+
 /// The report at `path`. A file of that name which is something else is not ours to overwrite.
 std::optional<Binding> our_binding(const fs::path& path) {
     try {
@@ -222,12 +225,12 @@ private:
     /// comes, each overlay has its own report or stands in the note, and the next run replaces it.
     void put_in_place(std::deque<NewOverlay>& fresh, const std::string& report) const {
         const fs::path pending = pending_path(standing_.front().path());
-        write_file_atomically(pending, report);
+        write_file_atomically(pending, report, report_mode);
         for (NewOverlay& overlay : fresh) {
             overlay.install();
         }
         for (const Standing& each : standing_) {
-            write_file_atomically(binding_path(each.path()), report);
+            write_file_atomically(binding_path(each.path()), report, report_mode);
         }
         for (NewOverlay& overlay : fresh) {
             overlay.keep();

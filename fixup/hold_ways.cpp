@@ -62,7 +62,7 @@ std::vector<HoldWay> hold_by_systemd(const FileTree& files, const std::string& s
     if (name.units.empty() && !name.masked && !find_script(files, service).empty()) {
         name.units.push_back(name.stem + ".service"); // systemd makes a unit of the script
     }
-    if (name.masked) {
+    if (name.masked && name.units.empty()) {
         return {{.way = "masked by the server",
                  .release = {fmt::format("systemctl unmask {}.service", name.stem)},
                  .warning = fmt::format("{} is masked on the server: it starts neither there nor "
@@ -124,24 +124,39 @@ std::vector<HoldWay> hold_by_upstart(const FileTree& files, const std::string& s
     return {std::move(hold)};
 }
 
+/// A file may have several blocks of braces (imap and imaps): each gets the setting that it lacks.
+std::string with_disable_in_each_block(std::string_view text) {
+    std::string result;
+    bool has = false;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
+        const std::string_view line = text.substr(at, end - at);
+        const std::string_view bare = trim(line);
+        has = has || bare.starts_with("disable");
+        if (bare == "}") {
+            result += has ? "" : "\tdisable = yes\n";
+            has = false;
+        }
+        result += line;
+        at = end;
+    }
+    return result;
+}
+
 std::vector<HoldWay> hold_by_xinetd(const FileTree& files, const std::string& service) {
     const std::string path = fmt::format("/etc/xinetd.d/{}", service);
     const std::string* text = files.text(path);
     if (text == nullptr) {
         return {};
     }
-    bool there = false;
     std::string after =
         with_settings(*text, '=', [&](const Setting& setting) -> std::optional<std::string> {
             if (setting.key != "disable") {
                 return std::nullopt;
             }
-            there = true;
             return setting.value == "yes" ? std::nullopt : std::optional<std::string>("yes");
         });
-    if (const std::size_t brace = after.find("{\n"); !there && brace != std::string::npos) {
-        after.insert(brace + 2, "\tdisable = yes\n");
-    }
+    after = with_disable_in_each_block(after);
     HoldWay hold{.way = "xinetd"};
     const std::string back =
         fmt::format("sed -i 's/^\\([ \\t]*disable[ \\t]*=[ \\t]*\\)yes/\\1no/' {}", path);

@@ -17,6 +17,7 @@
 #include <deque>
 #include <fcntl.h>
 #include <memory>
+#include <sys/file.h>
 #include <unistd.h>
 
 namespace coldspare::fixup {
@@ -33,13 +34,24 @@ constexpr std::chrono::seconds commit_deadline{1800};
 struct Files {
     explicit Files(const ImageRequest& request)
         : device(request.image), overlay(overlay_of(request)), undo(fs::path(overlay) += ".undo"),
-          report(binding_path(overlay)) {}
+          report(binding_path(overlay)), root(request.base_root) {}
 
     fs::path device;
     fs::path overlay;
     fs::path undo;
     fs::path report;
+    std::string root; ///< of the clone that is on the device now
 };
+
+/// Held for a whole run: two would put back what the other one writes.
+Fd lock_of(const Files& files) {
+    Fd lock = open_file(fs::path(files.overlay) += ".lock", O_RDWR | O_CREAT, 0600);
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+        throw Error(fmt::format("another run is at work on '{}'", files.device.string()),
+                    "wait until it has ended", ExitStatus::locked);
+    }
+    return lock;
+}
 
 std::string hex_of(std::uint64_t sum) {
     return fmt::format("{:016x}", sum);
@@ -55,6 +67,9 @@ enum class State {
 State state_of(const Files& files) {
     if (!fs::exists(files.undo)) {
         return State::as_cloned;
+    }
+    if (read_undo_file(files.undo).root != files.root) {
+        return State::as_cloned; // anew, since
     }
     const std::optional<Binding> binding = read_binding(files.report);
     if (!binding) {
@@ -78,6 +93,13 @@ State state_of(const Files& files) {
 void forget(const Files& files) {
     // The report first: the bytes without it are an interrupted run, which is put back.
     remove_file_durably(files.report);
+    remove_file_durably(files.undo);
+}
+
+/// Until the end it is an interrupted run, which the next one puts back.
+void restore(const Files& files) {
+    remove_file_durably(files.report);
+    put_back(files.undo, files.device);
     remove_file_durably(files.undo);
 }
 
@@ -127,9 +149,10 @@ public:
         check_distinct(request_.images);
         for (const ImageRequest& each : request_.images) {
             make_parent_directories(overlay_of(each), "");
+            files_.emplace_back(each);
+            locks_.push_back(lock_of(files_.back()));
             bases_.push_back(
                 std::make_unique<BaseImage>(each.image, stop_, BaseKind::file_or_device));
-            files_.emplace_back(each);
         }
     }
 
@@ -165,8 +188,7 @@ private:
             if (state == State::interrupted) {
                 note_(fmt::format("'{}' was being fixed when a run ended: putting back",
                                   files.device.string()));
-                put_back(files.undo, files.device);
-                forget(files);
+                restore(files);
             }
             const std::optional<Binding> binding = read_binding(files.report);
             fixed = fixed && state == State::fixed && binding->wishes == request_.wishes &&
@@ -181,9 +203,10 @@ private:
     void put_all_back() const {
         for (const Files& files : files_) {
             if (state_of(files) == State::fixed) {
-                put_back(files.undo, files.device);
+                restore(files);
+            } else {
+                forget(files);
             }
-            forget(files);
         }
     }
 
@@ -226,9 +249,8 @@ private:
         } catch (...) {
             for (const Files& files : files_) {
                 if (fs::exists(files.undo)) {
-                    put_back(files.undo, files.device);
+                    restore(files);
                 }
-                forget(files);
             }
             throw;
         }
@@ -242,7 +264,7 @@ private:
         std::vector<std::vector<ByteRange>> ranges;
         for (std::size_t i = 0; i < files_.size(); ++i) {
             ranges.push_back(ranges_of(overlays[i], stop_));
-            write_undo_file(files_[i].undo, files_[i].device, ranges.back());
+            write_undo_file(files_[i].undo, files_[i].device, files_[i].root, ranges.back());
         }
         Binding binding{.created = utc_timestamp(),
                         .program = request_.program,
@@ -258,7 +280,7 @@ private:
                                       .written = hex_of(sum_of(files_[i].device, ranges[i]))});
         }
         for (const Files& files : files_) {
-            write_file_atomically(files.report, encode_binding(binding));
+            write_file_atomically(files.report, encode_binding(binding), 0600);
         }
     }
 
@@ -267,6 +289,7 @@ private:
     std::stop_token stop_;
     std::vector<std::unique_ptr<BaseImage>> bases_;
     std::vector<Files> files_;
+    std::vector<Fd> locks_;
     Accelerator accelerator_ = Accelerator::tcg;
 };
 
@@ -280,8 +303,12 @@ FixupResult fix_in_place(const FixupRequest& request, const NoteCallback& note,
 std::vector<fs::path> undo_in_place(const std::vector<ImageRequest>& images) {
     check_distinct(images);
     std::vector<Files> all;
+    std::vector<Fd> locks;
     for (const ImageRequest& each : images) {
         all.emplace_back(each);
+        make_parent_directories(all.back().overlay, "");
+        locks.push_back(lock_of(all.back()));
+        const BaseImage unused(each.image, {}, BaseKind::file_or_device); // nobody has it in use
         if (state_of(all.back()) == State::written_to) {
             refuse_written(all.back(), "put back");
         }
@@ -290,10 +317,11 @@ std::vector<fs::path> undo_in_place(const std::vector<ImageRequest>& images) {
     for (const Files& files : all) {
         const State state = state_of(files);
         if (state == State::fixed || state == State::interrupted) {
-            put_back(files.undo, files.device);
+            restore(files);
             done.push_back(files.device);
+        } else {
+            forget(files);
         }
-        forget(files);
     }
     return done;
 }

@@ -14,8 +14,9 @@
 //     overlay written to the device       killed here: the next run puts back, and starts again
 //     NAME.json written, overlay removed  done; --undo puts back
 //
-// NAME.json has a sum over what was written: once a machine has run from the device, nothing is put
-// back any more.
+// The undo file belongs to one clone (its root digest): after a re-clone it is worth nothing, and
+// goes. NAME.json has a sum over what was written: once a machine has run from the device, nothing
+// is put back any more.
 
 namespace coldspare::fixup {
 

@@ -116,6 +116,18 @@ std::optional<std::string> why_not_append(const InitramfsWork& work, const Kerne
         return fmt::format("'{}' has no list of modules: it loads only those that it was made for",
                            kernel.initrd);
     }
+    // The archive brings the system's own list of modules: one that names 'ext4.ko.xz' would hide
+    // an 'ext4.ko' that the image has.
+    const std::string directory = modules_directory(kernel);
+    for (const std::string& name : missing.empty() ? std::set<std::string>() : kernel.in_initrd) {
+        const auto module = kernel.modules.find(name);
+        if (module != kernel.modules.end() && !kernel.content->listing.members.contains(fmt::format(
+                                                  "{}/{}", directory, module->second.path))) {
+            return fmt::format("'{}' has the module {} packed otherwise than the system's list of "
+                               "modules says",
+                               kernel.initrd, name);
+        }
+    }
     for (const std::string& name : missing) {
         const auto module = kernel.modules.find(name);
         if (module == kernel.modules.end() || !kernel.module_files.contains(module->second.path)) {

@@ -77,7 +77,8 @@ UndoFile parse_undo_header(std::string_view head, std::uint64_t file_size) {
     }
     const json object = json::parse(head.substr(magic.size(), end - magic.size()), nullptr, false);
     try {
-        UndoFile undo{.disk_size = object.at("size"), .content_offset = end + 1};
+        UndoFile undo{
+            .disk_size = object.at("size"), .root = object.at("root"), .content_offset = end + 1};
         const json& ranges = object.at("ranges");
         if (!ranges.is_array() || ranges.size() > most_ranges) {
             throw Error(fmt::format("it has more than {} ranges", most_ranges));
@@ -104,7 +105,7 @@ UndoFile parse_undo_header(std::string_view head, std::uint64_t file_size) {
     }
 }
 
-void write_undo_file(const fs::path& path, const fs::path& disk,
+void write_undo_file(const fs::path& path, const fs::path& disk, const std::string& root,
                      std::span<const ByteRange> ranges) {
     const fs::path partial = path.string() + ".partial";
     const Fd from = open_file(disk, O_RDONLY);
@@ -112,9 +113,9 @@ void write_undo_file(const fs::path& path, const fs::path& disk,
     for (const ByteRange& range : ranges) {
         list.push_back({range.offset, range.length});
     }
-    const std::string head = std::string(magic) +
-                             json{{"size", size_of(from.get(), disk)}, {"ranges", list}}.dump() +
-                             "\n";
+    const std::string head =
+        std::string(magic) +
+        json{{"size", size_of(from.get(), disk)}, {"root", root}, {"ranges", list}}.dump() + "\n";
     const Fd to = open_file(partial, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     try {
         write_all(to.get(), as_byte_span(head));

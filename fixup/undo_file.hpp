@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct ByteRange {
 /// what the clone left, whatever interrupts the change.
 struct UndoFile {
     std::uint64_t disk_size = 0;
+    std::string root;                 ///< of the clone that it belongs to, or empty
     std::vector<ByteRange> ranges;    ///< sorted, apart from each other
     std::uint64_t content_offset = 0; ///< where the bytes begin, range after range
     friend bool operator==(const UndoFile&, const UndoFile&) = default;
@@ -32,7 +34,7 @@ struct UndoFile {
 /// Saves these ranges of the disk in a file that has its name only when it is whole and durable.
 /// Throws Error.
 void write_undo_file(const std::filesystem::path& path, const std::filesystem::path& disk,
-                     std::span<const ByteRange> ranges);
+                     const std::string& root, std::span<const ByteRange> ranges);
 
 /// Reads the header of one. Throws Error that names it.
 [[nodiscard]] UndoFile read_undo_file(const std::filesystem::path& path);

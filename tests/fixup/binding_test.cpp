@@ -5,6 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <sys/file.h>
+
 using namespace coldspare;
 using namespace coldspare::fixup;
 namespace fs = std::filesystem;
@@ -176,6 +179,22 @@ TEST_CASE("in place: what was there is kept, and comes back") {
         CHECK(bench.failure(request).status() == ExitStatus::refused);
         CHECK_THROWS_AS(undo_fixup(request.images, Place::in_place, {}), Error);
         CHECK(read_file(bench.image(), 2 << 20) == after);
+    }
+    SUBCASE("a killed run of an earlier clone is not put back over a new one") {
+        fs::remove(bench.report());
+        const std::string renewed(before.size(), 'w');
+        write_file_atomically(bench.image(), renewed);
+        FixupRequest next = request;
+        next.images[0].base_root = "ef01";
+        CHECK(undo_fixup(next.images, Place::in_place, {}).empty());
+        CHECK(read_file(bench.image(), 2 << 20) == renewed);
+        CHECK_FALSE(fs::exists(undo));
+    }
+    SUBCASE("a second run waits for nobody") {
+        const Fd first = open_file(bench.overlay().string() + ".lock", O_RDWR | O_CREAT);
+        REQUIRE(::flock(first.get(), LOCK_EX) == 0);
+        CHECK(bench.failure(request).status() == ExitStatus::locked);
+        CHECK_THROWS_AS(undo_fixup(request.images, Place::in_place, {}), Error);
     }
     SUBCASE("it was cloned anew") {
         write_file_atomically(bench.image(), before);

@@ -265,13 +265,15 @@ TEST_CASE("a variable of UCS that is not set is added, and a layer above it is t
 TEST_CASE("a service of xinetd is disabled, and one of runit gets a down file") {
     MemoryGuest guest;
     guest.put("/etc/xinetd.d/imap", "service imap\n{\n\tdisable\t= no\n\tserver = /x\n}\n");
-    guest.put("/etc/xinetd.d/pop3", "service pop3\n{\n\tserver = /x\n}\n");
+    guest.put("/etc/xinetd.d/pop3",
+              "service pop3\n{ \n\tserver = /x\n}\nservice pop3s\n{\n\tdisable = no\n}\n");
     guest.put_directory("/etc/sv/listener");
     guest.put_link("/etc/service/listener", "/etc/sv/listener");
     const FixPlan plan = plan_for(guest, {"imap", "pop3", "listener"});
     REQUIRE(plan.edits.size() == 3);
     CHECK(plan.edits[0].after == "service imap\n{\n\tdisable\t= yes\n\tserver = /x\n}\n");
-    CHECK(plan.edits[1].after == "service pop3\n{\n\tdisable = yes\n\tserver = /x\n}\n");
+    CHECK(plan.edits[1].after == "service pop3\n{ \n\tserver = /x\n\tdisable = yes\n}\nservice "
+                                 "pop3s\n{\n\tdisable = yes\n}\n");
     CHECK(plan.edits[2].path == "/etc/sv/listener/down");
 }
 

@@ -134,18 +134,22 @@ TEST_CASE("an initramfs behind a link is seen to be written") {
     CHECK(repair(guest, {.nics = nics}, Depth::mend, quiet).files ==
           std::vector<std::string>{"/etc/coldspare-standby.json", "/etc/initramfs-tools/modules",
                                    debian_rules_path, "/mnt/boot/initrd.img-6.1.0-1-amd64"});
-    CHECK(std::ranges::count(guest.lines,
-                             "find '/boot/initrd.img-6.1.0-1-amd64' -newerct @1700000000 -print") ==
-          1);
+    CHECK(std::ranges::count(
+              guest.lines,
+              "find '/boot/initrd.img-6.1.0-1-amd64' -cnewer /dev/coldspare-begin -print") == 1);
 }
 
-TEST_CASE("the last second counts among the changes, and mount points are quoted") {
+TEST_CASE("the first and the last second count among the changes, and users' files do not") {
     MemoryGuest guest = make_debian_guest();
-    guest.identity.mount_points = {"/", "/srv/it's"};
+    guest.identity.mount_points = {"/", "/srv/users", "/usr/it's"};
     static_cast<void>(repair(guest, {.nics = nics}, Depth::mend, quiet));
-    CHECK(std::ranges::count(guest.lines,
-                             "find '/' '/srv/it'\\''s' -xdev ! -type d "
-                             "-newerct @1700000000 ! -newerct @1700000001 -print") == 1);
+    CHECK(std::ranges::count(
+              guest.lines, "find '/' '/usr/it'\\''s' -xdev ! -type d -cnewer /dev/coldspare-begin "
+                           "! -cnewer /dev/coldspare-end -print") == 1);
+    for (const char* line : {"touch -d '1970-01-01 UTC 1699999999 seconds' /dev/coldspare-begin",
+                             "touch -d '1970-01-01 UTC 1700000001 seconds' /dev/coldspare-end"}) {
+        CHECK(std::ranges::count(guest.lines, line) == 1);
+    }
     CHECK(std::ranges::any_of(guest.lines, [](const std::string& line) {
         return line.starts_with("for d in") && line.find("-name .git -prune") != std::string::npos;
     }));

@@ -18,8 +18,9 @@ TEST_CASE("what was saved is put back, and nothing else is touched") {
     write_file_atomically(disk, content);
     const std::vector<ByteRange> ranges{{0, 512}, {1 << 20, (1 << 20) + 7}};
     const std::uint64_t before = sum_of(disk, ranges);
-    write_undo_file(undo, disk, ranges);
+    write_undo_file(undo, disk, "00ff", ranges);
     CHECK(read_undo_file(undo).ranges == ranges);
+    CHECK(read_undo_file(undo).root == "00ff");
     CHECK(saved_sum(undo) == before);
 
     std::string changed = content;
@@ -38,7 +39,7 @@ TEST_CASE("what was saved is put back, and nothing else is touched") {
 TEST_CASE("a disk of another size is not written") {
     const TemporaryDirectory directory;
     write_file_atomically(directory / "disk", "abcdef");
-    write_undo_file(directory / "undo", directory / "disk", std::vector<ByteRange>{{1, 2}});
+    write_undo_file(directory / "undo", directory / "disk", "", std::vector<ByteRange>{{1, 2}});
     write_file_atomically(directory / "disk", "ABCDEFG");
     try {
         put_back(directory / "undo", directory / "disk");
@@ -50,18 +51,20 @@ TEST_CASE("a disk of another size is not written") {
 }
 
 TEST_CASE("only a whole undo file is one") {
-    const std::string head = "COLDSPARE UNDO 1\n{\"size\":100,\"ranges\":[[0,4],[10,6]]}\n";
+    const std::string head =
+        "COLDSPARE UNDO 1\n{\"size\":100,\"root\":\"ab\",\"ranges\":[[0,4],[10,6]]}\n";
     CHECK(parse_undo_header(head, head.size() + 10).ranges ==
           std::vector<ByteRange>{{0, 4}, {10, 6}});
     CHECK_THROWS_AS(static_cast<void>(parse_undo_header(head, head.size() + 9)), Error);
     for (const char* text :
          {"", "COLDSPARE UNDO 2\n{}\n", "COLDSPARE UNDO 1\n{}", "COLDSPARE UNDO 1\n{}\n",
-          "COLDSPARE UNDO 1\n{\"size\":100,\"ranges\":[[0,0]]}\n",
-          "COLDSPARE UNDO 1\n{\"size\":100,\"ranges\":[[5,5],[4,1]]}\n",
-          "COLDSPARE UNDO 1\n{\"size\":100,\"ranges\":[[99,2]]}\n",
-          "COLDSPARE UNDO 1\n{\"size\":100,\"ranges\":[[1,18446744073709551615]]}\n",
-          "COLDSPARE UNDO 1\n{\"size\":100,\"ranges\":[[1]]}\n",
-          "COLDSPARE UNDO 1\n{\"size\":100,\"ranges\":7}\n"}) {
+          "COLDSPARE UNDO 1\n{\"size\":100,\"root\":\"ab\",\"ranges\":[[0,0]]}\n",
+          "COLDSPARE UNDO 1\n{\"size\":100,\"root\":\"ab\",\"ranges\":[[5,5],[4,1]]}\n",
+          "COLDSPARE UNDO 1\n{\"size\":100,\"root\":\"ab\",\"ranges\":[[99,2]]}\n",
+          "COLDSPARE UNDO "
+          "1\n{\"size\":100,\"root\":\"ab\",\"ranges\":[[1,18446744073709551615]]}\n",
+          "COLDSPARE UNDO 1\n{\"size\":100,\"root\":\"ab\",\"ranges\":[[1]]}\n",
+          "COLDSPARE UNDO 1\n{\"size\":100,\"root\":\"ab\",\"ranges\":7}\n"}) {
         CAPTURE(text);
         CHECK_THROWS_AS(static_cast<void>(parse_undo_header(text, 200)), Error);
     }

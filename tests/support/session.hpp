@@ -145,11 +145,10 @@ inline CopyReport run_target(MemoryDisk& disk, Peers& peers, const SessionOption
 /// Requires that both sides say that the copy is good, and that `target` begins with `expected`.
 inline void require_copied(const Outcome& outcome, const MemoryDisk& target,
                            std::span<const std::byte> expected) {
-    if (outcome.source_error) {
-        FAIL(outcome.source_error->message());
-    }
-    if (outcome.target_error) {
-        FAIL(outcome.target_error->message());
+    // Both: the one that fails first makes the other one lose its connection.
+    if (outcome.source_error || outcome.target_error) {
+        FAIL("source: ", outcome.source_error ? outcome.source_error->message() : "well",
+             "; target: ", outcome.target_error ? outcome.target_error->message() : "well");
     }
     REQUIRE(outcome.sent.has_value());
     REQUIRE(outcome.received.has_value());
