@@ -107,7 +107,7 @@ public:
         if (const fixup::FixOutcome* obstacle = result.report.obstacle()) {
             throw Error(fmt::format("'{}' cannot be made to boot as a virtual machine: {}: {}",
                                     images_.front(), obstacle->id, obstacle->detail),
-                        obstacle->hint);
+                        fixup::way_out(*obstacle));
         }
         for (std::size_t i = 0; i < images_.size() && overlay_.empty() && !plan_; ++i) {
             if (clone::has_generations(images_[i])) {

@@ -66,7 +66,7 @@ void check_no_obstacle(const FixupRequest& request, const RepairReport& report) 
         throw Error(fmt::format("'{}' cannot be made to boot as a virtual machine: {}: {}",
                                 request.images.front().image.string(), obstacle->id,
                                 obstacle->detail),
-                    obstacle->hint);
+                    way_out(*obstacle));
     }
 }
 

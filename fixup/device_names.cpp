@@ -318,8 +318,12 @@ std::optional<unsigned> DeviceNames::disk_of(const DiskName& name) const {
     if (root_ && root_->disk == name.disk) {
         return root_disk_;
     }
-    if (name.disk.find("/by-id/usb-") != std::string::npos) {
-        return std::nullopt;
+    const auto says = [&name](std::string_view part) {
+        return name.disk.find(part) != std::string::npos;
+    };
+    if (says("/by-id/usb-") || says("-usb-") || says("-iscsi-") || says("-fc-") ||
+        (name.family == DiskFamily::cciss && !name.number)) {
+        return std::nullopt; // a stick, a volume on the network, a disk of another controller
     }
     if (!name.number) {
         // With one disk a name without a number can only mean that one, unless the root says that

@@ -16,8 +16,10 @@ namespace {
 constexpr std::size_t most_warnings = 20;
 constexpr std::size_t shown_bytes = 120;
 constexpr std::string_view not_cloned =
-    "is not in the copy, and the start waits for it: add nofail,x-systemd.device-timeout=10 to its "
-    "options on the server, or clone its disk too";
+    "is not in the copy: systemd waits 90 seconds for it and then stops in the emergency shell, "
+    "without a network; add nofail,x-systemd.device-timeout=10 to its options (on the server, or "
+    "at "
+    "the VM's console), or clone its disk too";
 
 void say(std::vector<std::string>& where, std::string_view path, unsigned line,
          std::string_view name, std::string_view what) {
@@ -115,7 +117,8 @@ void judge_lost(const DeviceNames& names, const DiskName& parsed, const TableLin
     if (!is_used_at_boot(line) || can_start_without(options)) {
         return;
     }
-    if (names.is_beyond(parsed) && !is_of_the_system(line.fields[1].text)) {
+    const bool is_data = !is_swap && !is_of_the_system(line.fields[1].text);
+    if (is_data && (names.is_beyond(parsed) || !vm_offers(parsed) || !names.disk_of(parsed))) {
         say(rewrite.warnings, path, line.number, name, not_cloned);
     } else if (vm_offers(parsed) && names.disk_of(parsed)) {
         say(rewrite.warnings, path, line.number, name,
@@ -128,6 +131,14 @@ void judge_lost(const DeviceNames& names, const DiskName& parsed, const TableLin
         say(rewrite.obstacles, path, line.number, name,
             "names a disk of the server, and it is not certain which volume of the copy that is");
     }
+}
+
+/// Whether a line says without a guess that it means this volume: then no other line does.
+bool is_named(const std::set<std::string>& sure, const GuestVolume& volume) {
+    return volume.format != "btrfs" &&
+           (sure.contains("UUID=" + volume.uuid) || sure.contains("UUID=\"" + volume.uuid + "\"") ||
+            sure.contains("/dev/disk/by-uuid/" + volume.uuid) ||
+            sure.contains("LABEL=" + volume.label));
 }
 
 bool is_left_alone(const TableLine& line) {
@@ -147,6 +158,10 @@ TableRewrite rewrite_fstab(std::string_view fstab, std::string_view crypttab,
     const bool noted = fstab.find(root_was) != std::string_view::npos;
     bool some_remain = false;
     bool root_remains = false;
+    std::set<std::string> sure;
+    for (const TableLine& line : table_lines(fstab)) {
+        sure.emplace(line.fields[0].text);
+    }
     for (const TableLine& line : table_lines(fstab)) {
         if (line.fields.size() < 3) {
             continue;
@@ -161,8 +176,11 @@ TableRewrite rewrite_fstab(std::string_view fstab, std::string_view crypttab,
             }
             continue;
         }
-        const GuestVolume* volume = is_left_alone(line) ? nullptr : names.find(device.text);
-        const bool fits = volume != nullptr && fits_type(*volume, line.fields[2].text);
+        const GuestVolume* volume = is_left_alone(line) || has_option(options, "_netdev")
+                                        ? nullptr
+                                        : names.find(device.text);
+        const bool fits = volume != nullptr && fits_type(*volume, line.fields[2].text) &&
+                          !is_named(sure, *volume);
         const std::string uuid = fits ? names.uuid_name(*volume) : "";
         if (!uuid.empty()) {
             replacements.push_back({device.begin, device.text.size(), uuid});
@@ -259,7 +277,10 @@ TableRewrite rewrite_crypttab(std::string_view crypttab, std::string_view root,
         const Piece& device = line.fields[1];
         const std::string_view options = line.fields.size() > 3 ? line.fields[3].text : "";
         const GuestVolume* volume = names.find(device.text);
-        const std::string uuid = volume == nullptr ? "" : names.uuid_name(*volume);
+        // Anything else than LUKS is made anew with each start: on the wrong volume that is its
+        // end.
+        const std::string uuid =
+            volume == nullptr || volume->format != "crypto_LUKS" ? "" : names.uuid_name(*volume);
         if (uuid.empty()) {
             judge_crypt_device(names, system, line, root_name, rewrite);
         } else {

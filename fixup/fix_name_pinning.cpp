@@ -65,12 +65,17 @@ FixPlan plan_name_pinning(const PlanInput& input) {
         return {.detail = "every card of the VM has its name already"};
     }
     const PinWay way = pin_way(input.facts);
+    if (way == PinWay::none && input.wishes.nics.size() == 1 && open.front().name == "eth0") {
+        return {.detail = "nothing names the card, and the kernel calls the only one eth0"};
+    }
     if (way == PinWay::none) {
         return {.outcome = Outcome::cannot,
                 .detail = fmt::format("neither udev's rules nor systemd name network cards here, "
                                       "and nothing names {}",
                                       open.front().name),
-                .hint = "give the VM the hardware addresses of the old cards"};
+                .hint =
+                    "give the VM its cards in the order of their names, and leave this out with "
+                    "--skip name-pinning"};
     }
     FixPlan plan{.outcome = Outcome::planned};
     for (const NicBinding& nic : open) {

@@ -173,7 +173,11 @@ void warn_of_slots(const FileTree& files, FixPlan& plan) {
 void warn_of_strangers(const FileTree& files, const MacMap& map, std::span<const NicBinding> nics,
                        FixPlan& plan) {
     for (const FileSite& place : sites_in(files)) {
-        if (place.site.name.empty() && !map.contains(place.site.mac) &&
+        // netplan's ids need not be names of cards.
+        const bool by_id =
+            place.path.starts_with("/etc/netplan/") && place.site.kind == SiteKind::finds &&
+            std::ranges::find(nics, place.site.name, &NicBinding::name) == nics.end();
+        if ((place.site.name.empty() || by_id) && !map.contains(place.site.mac) &&
             std::ranges::find(nics, place.site.mac, &NicBinding::mac) == nics.end()) {
             plan.warnings.push_back(fmt::format(
                 "{}:{}: finds a card by {}, and nothing says which of the VM's that is; left as it "

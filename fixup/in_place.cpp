@@ -248,8 +248,13 @@ private:
             write_all_to_devices(partial, report);
         } catch (...) {
             for (const Files& files : files_) {
+                // A report that is no file is why it failed, perhaps: it does not keep us from it.
+                if (fs::is_regular_file(files.report)) {
+                    remove_file_durably(files.report);
+                }
                 if (fs::exists(files.undo)) {
-                    restore(files);
+                    put_back(files.undo, files.device);
+                    remove_file_durably(files.undo);
                 }
             }
             throw;

@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "fixup/marker.hpp"
 #include "fixup/old_macs.hpp"
 
 #include <fmt/format.h>
@@ -131,12 +132,15 @@ std::vector<std::string> mention_warnings(Guest& guest, const Facts& facts, cons
                                           const Plan& plan) {
     const std::set<std::string> macs = gone_macs(facts, wishes);
     std::vector<std::string> warnings;
-    if (macs.empty()) {
+    if (macs.empty() || !facts.system.runs_programs) {
         return warnings;
     }
     const std::map<std::string, std::optional<std::string>> results = results_of(plan);
     std::size_t more = 0;
     for (const std::string& path : files_with(guest, macs)) {
+        if (path == marker_path) {
+            continue; // it is there to say so
+        }
         const auto planned = results.find(path);
         const std::string content =
             planned == results.end() ? content_of(guest, path) : planned->second.value_or("");

@@ -250,6 +250,11 @@ Applied apply_watched(Guest& guest, const Facts& facts, const Plan& plan,
 
 } // namespace
 
+std::string way_out(const FixOutcome& obstacle) {
+    return fmt::format("{}{}to do without it and see to it at the VM's console: --skip {}",
+                       obstacle.hint, obstacle.hint.empty() ? "" : "; ", obstacle.id);
+}
+
 bool RepairReport::is_clean() const {
     return std::ranges::all_of(fixes,
                                [](const FixOutcome& fix) { return needs_nothing(fix.outcome); });

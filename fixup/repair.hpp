@@ -25,6 +25,9 @@ struct FixOutcome {
     friend bool operator==(const FixOutcome&, const FixOutcome&) = default;
 };
 
+/// What a person can do about a fix that cannot be done.
+[[nodiscard]] std::string way_out(const FixOutcome& obstacle);
+
 /// What was found and done.
 struct RepairReport {
     std::string system; ///< "debian 12.5, x86_64"

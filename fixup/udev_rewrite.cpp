@@ -113,7 +113,8 @@ bool fits_any_card(const RuleToken& token) {
         return token.value == "net" || token.key == "ACTION";
     }
     return (token.key == "DRIVERS" && token.value == "?*") ||
-           (token.key == "ATTR" && (token.attribute == "dev_id" || token.attribute == "type"));
+           (token.key == "ATTR" && ((token.attribute == "dev_id" && token.value == "0x0") ||
+                                    (token.attribute == "type" && token.value == "1")));
 }
 
 /// `line` for `nic`: its own words and separators, with the address replaced.

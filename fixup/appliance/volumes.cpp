@@ -68,7 +68,8 @@ Mounts mount_all(Appliance& appliance, const std::string& root) {
     Mounts mounts;
     Mounts mounted;
     for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
-        mounts.emplace_back(pairs[i], pairs[i + 1]);
+        // What fstab calls "/" may be a name that only the server had: the root is known.
+        mounts.emplace_back(pairs[i], pairs[i] == "/" ? root : pairs[i + 1]);
     }
     std::ranges::sort(mounts, {},
                       [](const auto& mount) { return std::pair(mount.first.size(), mount.first); });

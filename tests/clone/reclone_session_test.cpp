@@ -17,8 +17,8 @@ constexpr std::size_t mebibyte = 1 << 20;
 constexpr std::size_t size = 5 * mebibyte + 5003;
 const std::vector<Range> whole{{0, size}};
 
-/// Other bytes at each call, and the same in each run: one of 65536 parts that changed has the short
-/// sum of what it was, and then its block travels whole.
+/// Other bytes at each call, and the same in each run: one of 65536 parts that changed has the
+/// short sum of what it was, and then its block travels whole.
 std::vector<std::byte> noise(std::size_t count) {
     static std::mt19937_64 generator(20260901);
     std::vector<std::byte> bytes(count);

@@ -70,9 +70,11 @@ TEST_CASE("a volume that was not cloned is a warning with advice") {
                                        "/dev/mapper/data /d xfs ro\n/dev/sdb1 /b xfs ro\n",
                                        open_disk);
     REQUIRE(rewrite.warnings.size() == 3);
-    CHECK(rewrite.warnings[0] ==
-          "/etc/fstab:1: UUID=9: is not in the copy, and the start waits for it: add "
-          "nofail,x-systemd.device-timeout=10 to its options on the server, or clone its disk too");
+    CHECK(
+        rewrite.warnings[0] ==
+        "/etc/fstab:1: UUID=9: is not in the copy: systemd waits 90 seconds for it and then stops "
+        "in the emergency shell, without a network; add nofail,x-systemd.device-timeout=10 to its "
+        "options (on the server, or at the VM's console), or clone its disk too");
     CHECK(rewrite.warnings[1].starts_with("/etc/fstab:3: /dev/vg/y: is not"));
     CHECK(rewrite.warnings[2].starts_with("/etc/fstab:6: /dev/sdb1: is not"));
     CHECK(rewrite.changed == 0);
@@ -106,4 +108,30 @@ TEST_CASE("a chip of the server opens nothing in the VM") {
     const TableRewrite rewrite = crypttab("x UUID=3 none tpm2-device=auto\n", "UUID=1");
     REQUIRE(rewrite.warnings.size() == 1);
     CHECK(rewrite.warnings[0].starts_with("/etc/crypttab:1: x: is opened by a chip"));
+}
+
+TEST_CASE("a volume on the network never becomes a partition of the copy") {
+    constexpr const char* text =
+        "UUID=1 / ext4 defaults 0 1\n"
+        "/dev/disk/by-path/ip-192.0.2.1:3260-iscsi-iqn.x:mail-lun-0-part1 /mail ext4 _netdev 0 0\n"
+        "/dev/disk/by-path/ip-192.0.2.1:3260-iscsi-iqn.x:mail-lun-0-part1 /mail2 ext4 nofail 0 0\n"
+        "/dev/mapper/mpatha1 /data ext4 _netdev 0 0\n"
+        "/dev/cciss/c1d0p1 /more ext4 nofail 0 2\n"
+        "/dev/sda1 /again ext4 nofail 0 2\n";
+    const TableRewrite rewrite = fstab(text);
+    CHECK(rewrite.after == text);
+    CHECK(rewrite.changed == 0);
+    CHECK(rewrite.obstacles.empty());
+}
+
+TEST_CASE("a data volume that cannot be named is a warning, not an obstacle") {
+    const TableRewrite rewrite = fstab("UUID=1 / ext4 ro 0 1\n/dev/nvme1n1 /data xfs ro 0 0\n"
+                                       "/dev/mapper/mpatha /san xfs ro 0 0\n");
+    CHECK(rewrite.obstacles.empty());
+    CHECK(rewrite.warnings.size() == 2);
+}
+
+TEST_CASE("what crypttab makes anew with each start is not led to another volume") {
+    constexpr const char* text = "cswap /dev/nvme0n1p1 /dev/urandom swap\n";
+    CHECK(crypttab(text, "UUID=1").after == text);
 }
