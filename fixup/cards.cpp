@@ -54,6 +54,33 @@ void check_cards(std::span<const NicBinding> nics, const std::optional<Inventory
     }
 }
 
+bool is_of_another_system(const Inventory& inventory, const GuestSystem& system) {
+    return !inventory.root_uuid.empty() && !system.volumes.empty() &&
+           std::ranges::find(system.volumes, inventory.root_uuid, &GuestVolume::uuid) ==
+               system.volumes.end();
+}
+
+std::optional<Inventory> believed(const std::optional<Inventory>& inventory,
+                                  const GuestSystem& system, std::span<const NicBinding> nics) {
+    if (!inventory || !is_of_another_system(*inventory, system)) {
+        return inventory;
+    }
+    const auto is_from_it = [&inventory](const NicBinding& nic) {
+        return std::ranges::any_of(inventory->nics, [&nic](const NicFacts& facts) {
+            return facts.name == nic.name && facts.permanent_mac == nic.mac;
+        });
+    };
+    if (!nics.empty() && std::ranges::all_of(nics, is_from_it)) {
+        throw usage_error(
+            fmt::format("the inventory was made by another system (a live one?), which calls the "
+                        "server's cards otherwise: its \"/\" has the UUID {}, and the copy has no "
+                        "such volume",
+                        inventory->root_uuid),
+            "say --nic NAME=MAC with the names that the server's own configuration has");
+    }
+    return std::nullopt;
+}
+
 std::vector<std::string> card_warnings(std::span<const NicBinding> nics,
                                        const std::optional<Inventory>& inventory) {
     std::vector<std::string> warnings;

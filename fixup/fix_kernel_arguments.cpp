@@ -109,7 +109,7 @@ void look_at_device(const PlanInput& input, const DeviceNames& names, const Argu
     const std::string uuid = uuid_for(input, names, argument, *device);
     const std::string& text = *input.files.text(file.path);
     const bool is_root = argument.name() == "root";
-    const bool matters = is_root && argument.by_default && is_live(file.syntax);
+    const bool matters = is_root && argument.by_default && is_live(file.syntax) && !file.leftover;
     if (file.syntax == ArgumentSyntax::lilo) {
         warn(findings, file.path, argument,
              "left as it is: LILO keeps its own copy of it, and has to be run again");

@@ -188,6 +188,14 @@ std::vector<ArgumentFile> argument_files(const FileTree& files) {
             }
         }
     }
+    const bool has_grub2 = std::ranges::any_of(found, [&files](const ArgumentFile& file) {
+        return file.path.ends_with("/grub.cfg") &&
+               !kernel_arguments(file.syntax, *files.text(file.path)).empty();
+    });
+    for (ArgumentFile& file : found) {
+        file.leftover = has_grub2 && (file.syntax == ArgumentSyntax::grub1 ||
+                                      file.syntax == ArgumentSyntax::lilo);
+    }
     return found;
 }
 

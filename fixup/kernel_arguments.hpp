@@ -37,6 +37,9 @@ struct KernelArgument {
 struct ArgumentFile {
     std::string path;
     ArgumentSyntax syntax = ArgumentSyntax::plain;
+    /// Of GRUB 0.97 or LILO, where GRUB 2 has a menu: such a system was upgraded, and nothing
+    /// starts by what stands here.
+    bool leftover = false;
 };
 
 /// What argument_files() looks at, in the language of read_files().

@@ -29,6 +29,9 @@ std::string root_name(const FileTree& files) {
         }
     }
     for (const ArgumentFile& file : argument_files(files)) {
+        if (file.leftover) {
+            continue;
+        }
         for (const KernelArgument& argument :
              kernel_arguments(file.syntax, *files.text(file.path))) {
             if (argument.by_default && argument.name() == "root" &&
@@ -83,6 +86,9 @@ std::vector<std::string> boot_device_names(const FileTree& files) {
         }
     }
     for (const ArgumentFile& file : argument_files(files)) {
+        if (file.leftover) {
+            continue;
+        }
         for (const KernelArgument& argument :
              kernel_arguments(file.syntax, *files.text(file.path))) {
             const std::optional<Piece> device = device_in(argument);

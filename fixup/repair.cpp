@@ -266,12 +266,17 @@ const FixOutcome* RepairReport::obstacle() const {
 }
 
 RepairReport repair(Guest& guest, const Wishes& wishes, Depth depth, const NoteCallback& note,
-                    const std::optional<Inventory>& inventory) {
+                    const std::optional<Inventory>& told) {
     note("looking at boot loader, initramfs and names");
+    const std::optional<Inventory> inventory = believed(told, guest.system(), wishes.nics);
     const Facts facts = gather_facts(guest, inventory, wishes.initramfs);
     check_cards(wishes.nics, inventory);
     const Plan plan = make_plan(facts, wishes);
     RepairReport report = report_of(facts, plan, wishes);
+    if (told && !inventory) {
+        report.warnings.emplace_back("the inventory was made by another system (a live one?) and "
+                                     "is not believed: nothing in the copy has the UUID of its /");
+    }
     for (const std::string& warning : mention_warnings(guest, facts, wishes, plan)) {
         report.warnings.push_back(fmt::format("network-config: {}", warning));
     }

@@ -152,3 +152,15 @@ TEST_CASE("a hibernated system is not started elsewhere") {
     facts.system.volumes[1].format = "swsuspend";
     CHECK(plan_with(plan_storage_names, facts).outcome == Outcome::cannot);
 }
+
+TEST_CASE("what GRUB 0.97 left in a system that starts by GRUB 2 refuses nothing") {
+    Facts facts = facts_of_one_disk();
+    put(facts, "/boot/grub/grub.cfg", "linux /v root=UUID=1 ro\ninitrd /i\n");
+    put(facts, "/boot/grub/menu.lst", "title old\nkernel /v root=/dev/hdc2 ro\ninitrd /i\n");
+    put(facts, "/etc/fstab", "UUID=1 / ext4 ro 0 1\n/dev/sda2 none swap sw 0 0\n");
+    CHECK(plan_with(plan_kernel_arguments, facts).outcome != Outcome::cannot);
+    const FixPlan names = plan_with(plan_storage_names, facts);
+    CHECK(names.outcome == Outcome::planned);
+    REQUIRE(names.edits.size() == 1);
+    CHECK(names.edits[0].after == "UUID=1 / ext4 ro 0 1\nUUID=2 none swap sw 0 0\n");
+}
