@@ -31,7 +31,7 @@ void look_at_lvm_conf(const PlanInput& input, Work& work) {
         if (text == nullptr || !has_physical_volume(input.facts.system)) {
             continue;
         }
-        std::string after = with_vm_disks(*text);
+        std::string after = with_vm_disks(*text, input.facts.system.tables.size());
         if (after != *text) {
             work.plan.edits.push_back({.path = path,
                                        .before = *text,
@@ -55,7 +55,11 @@ void look_at_lvm_devices(const PlanInput& input, Work& work) {
     if (text == nullptr) {
         return;
     }
-    DevicesRewrite rewrite = rewrite_devices_file(*text, input.facts.system.volumes);
+    const bool has_nodes = !input.files.in("/etc/iscsi/nodes").empty() ||
+                           !input.files.in("/var/lib/iscsi/nodes").empty();
+    DevicesRewrite rewrite =
+        rewrite_devices_file(*text, input.facts.system.volumes,
+                             has_nodes ? Elsewhere::volumes_to_come : Elsewhere::nothing);
     if (rewrite.what == DevicesFile::remove) {
         work.plan.edits.push_back({.path = path,
                                    .why = "it lists the server's disks by serial number, and LVM "
@@ -64,10 +68,12 @@ void look_at_lvm_devices(const PlanInput& input, Work& work) {
                                    .reach = Reach::initramfs});
         work.done.emplace_back("LVM looks at all disks");
     } else if (rewrite.what == DevicesFile::rewrite) {
-        work.plan.warnings.push_back(
-            fmt::format("{}: {} of its physical volumes are not in the copy: those of the copy are "
-                        "listed by their PVID, the others as they were",
-                        path, rewrite.elsewhere));
+        if (rewrite.elsewhere != 0) {
+            work.plan.warnings.push_back(
+                fmt::format("{}: {} of its physical volumes are not in the copy: those of the copy "
+                            "are listed by their PVID, the others as they were",
+                            path, rewrite.elsewhere));
+        }
         if (rewrite.after != *text) {
             work.plan.edits.push_back({.path = path,
                                        .before = *text,

@@ -14,8 +14,14 @@ namespace {
 constexpr std::size_t most_filters = 16;
 constexpr std::size_t most_patterns = 1000;
 constexpr std::size_t longest_pattern = 200;
-/// The first pattern of a filter that hid the VM's disks.
-constexpr std::string_view vm_pattern = "\"a|^/dev/[sv]d[a-z]|\", ";
+
+/// The first patterns of a filter that hid the VM's disks: all on virtio, and on SCSI so many as
+/// the copy has. What comes later, volumes on the network, stays hidden if it was.
+std::string vm_patterns(std::size_t disks) {
+    const char last = static_cast<char>('a' + std::clamp<std::size_t>(disks, 1, 26) - 1);
+    return fmt::format(R"("a|^/dev/vd[a-z]|", "a|^/dev/sd[a-{0}]$|", "a|^/dev/sd[a-{0}][0-9]|", )",
+                       last);
+}
 
 /// One element of a pattern: the characters that it takes, and whether any number of them.
 struct Element {
@@ -227,20 +233,20 @@ bool hides_vm_disks(std::string_view text) {
     return std::ranges::any_of(filters, hides);
 }
 
-std::string with_vm_disks(std::string_view text) {
+std::string with_vm_disks(std::string_view text, std::size_t disks) {
     std::vector<Replacement> replacements;
     for (const LvmFilter& filter : lvm_filters(text)) {
         if (hides(filter)) {
             const std::size_t first = text.find_first_not_of(" \t\r\n", filter.first);
-            replacements.push_back({std::min(first, text.size()), 0, std::string(vm_pattern)});
+            replacements.push_back({std::min(first, text.size()), 0, vm_patterns(disks)});
         }
     }
     std::string after = replaced(text, std::move(replacements));
     return hides_vm_disks(after) ? std::string(text) : after;
 }
 
-DevicesRewrite rewrite_devices_file(std::string_view text,
-                                    const std::vector<GuestVolume>& volumes) {
+DevicesRewrite rewrite_devices_file(std::string_view text, const std::vector<GuestVolume>& volumes,
+                                    Elsewhere network) {
     DevicesRewrite result;
     std::vector<Replacement> replacements;
     for (const TextLine& line : text_lines(text)) {
@@ -252,7 +258,8 @@ DevicesRewrite rewrite_devices_file(std::string_view text,
         }
         const GuestVolume* volume = physical_volume(volumes, pvid->text);
         ++(volume == nullptr ? result.elsewhere : result.cloned);
-        if (volume == nullptr || type->text == "devname") {
+        // What lies on an array, LUKS or a logical volume is known by that, wherever it is.
+        if (volume == nullptr || type->text == "devname" || type->text.ends_with("_uuid")) {
             continue;
         }
         replacements.push_back({type->begin, type->text.size(), "devname"});
@@ -261,9 +268,10 @@ DevicesRewrite rewrite_devices_file(std::string_view text,
             replacements.push_back({name->begin, name->text.size(), vm_name(*volume)});
         }
     }
-    result.what = result.cloned == 0      ? DevicesFile::keep
-                  : result.elsewhere == 0 ? DevicesFile::remove
-                                          : DevicesFile::rewrite;
+    const bool is_fence = result.elsewhere != 0 || network == Elsewhere::volumes_to_come;
+    result.what = result.cloned == 0 ? DevicesFile::keep
+                  : is_fence         ? DevicesFile::rewrite
+                                     : DevicesFile::remove;
     result.after = replaced(text, std::move(replacements));
     return result;
 }

@@ -29,17 +29,21 @@ struct LvmFilter {
 /// Whether a filter of lvm.conf keeps LVM from the VM's disks (/dev/vd, /dev/sd).
 [[nodiscard]] bool hides_vm_disks(std::string_view text);
 
-/// lvm.conf with the VM's disks (/dev/vd, /dev/sd) let through by every filter that does not, as
-/// its first pattern. All that it let through before, it still does. The text itself where that
-/// does not help, because it is no text that LVM would take.
-[[nodiscard]] std::string with_vm_disks(std::string_view text);
+/// lvm.conf with the VM's disks (/dev/vd, and as many /dev/sd as there are `disks`) let through by
+/// every filter that does not, as its first patterns. All that it let through before, it still
+/// does. The text itself where that does not help, because it is no text that LVM would take.
+[[nodiscard]] std::string with_vm_disks(std::string_view text, std::size_t disks);
 
 /// What becomes of /etc/lvm/devices/system.devices.
 enum class DevicesFile {
     keep,    ///< the copy has none of its volumes
     remove,  ///< it has all of them: LVM then uses every disk that it sees
-    rewrite, ///< it has some: the others must stay hidden or known as they are
+    rewrite, ///< it has some, or more will come: the others must stay hidden or known as they are
 };
+
+/// Whether the system will see volumes that are none of the copy (iSCSI, say): then the list is the
+/// fence around what guests of theirs have on them.
+enum class Elsewhere { nothing, volumes_to_come };
 
 struct DevicesRewrite {
     DevicesFile what = DevicesFile::keep;
@@ -51,6 +55,7 @@ struct DevicesRewrite {
 /// Decides it. An entry of a cloned physical volume gets the type `devname`, with which LVM looks
 /// for its PVID on all disks, if it is not already so.
 [[nodiscard]] DevicesRewrite rewrite_devices_file(std::string_view text,
-                                                  const std::vector<GuestVolume>& volumes);
+                                                  const std::vector<GuestVolume>& volumes,
+                                                  Elsewhere network = Elsewhere::nothing);
 
 } // namespace coldspare::fixup

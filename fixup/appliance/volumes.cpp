@@ -112,7 +112,9 @@ GuestVolume describe(Appliance& appliance, const std::string& device, const Gues
         }
     }
     for (const auto& [point, source] : mounts) {
-        if (source == device) {
+        // Of a Btrfs volume its subvolumes are mounted; the shortest path comes first.
+        if (volume.mount_point.empty() &&
+            (source == device || source.starts_with(fmt::format("btrfsvol:{}/", device)))) {
             volume.mount_point = point;
         }
     }
@@ -126,7 +128,8 @@ void describe_volumes(Appliance& appliance, const Mounts& mounts, GuestSystem& s
     const std::vector<std::string> others =
         appliance.strings(guestfs_list_filesystems(appliance.handle()), "listing file systems");
     for (std::size_t i = 0; i + 1 < others.size(); i += 2) {
-        if (std::ranges::find(devices, others[i]) == devices.end()) {
+        if (!others[i].starts_with("btrfsvol:") &&
+            std::ranges::find(devices, others[i]) == devices.end()) {
             devices.push_back(others[i]);
         }
     }

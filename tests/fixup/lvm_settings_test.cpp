@@ -28,21 +28,28 @@ TEST_CASE("the first pattern of a filter that matches decides") {
     CHECK_FALSE(passes({"r|[|"}, "/dev/vda"));
 }
 
-TEST_CASE("a filter that hides the VM's disks gets one more pattern in front") {
+TEST_CASE(
+    "a filter that hides the VM's disks lets them through first, and no volume that comes later") {
     const std::string text =
         "devices {\n  # filter = [ \"r|.*|\" ]\n  global_filter=[\"r|/dev/sd|\"]\n"
         "  filter = [ \"a|/dev/mapper/mpath|\",\n \"r|.*|\" ]\n}\n";
-    const std::string after = with_vm_disks(text);
-    CHECK(after ==
-          "devices {\n  # filter = [ \"r|.*|\" ]\n"
-          "  global_filter=[\"a|^/dev/[sv]d[a-z]|\", \"r|/dev/sd|\"]\n"
-          "  filter = [ \"a|^/dev/[sv]d[a-z]|\", \"a|/dev/mapper/mpath|\",\n \"r|.*|\" ]\n}\n");
-    CHECK(with_vm_disks(after) == after);
+    const std::string ours =
+        R"("a|^/dev/vd[a-z]|", "a|^/dev/sd[a-a]$|", "a|^/dev/sd[a-a][0-9]|", )";
+    const std::string after = with_vm_disks(text, 1);
+    CHECK(after == "devices {\n  # filter = [ \"r|.*|\" ]\n"
+                   "  global_filter=[" +
+                       ours +
+                       "\"r|/dev/sd|\"]\n"
+                       "  filter = [ " +
+                       ours + "\"a|/dev/mapper/mpath|\",\n \"r|.*|\" ]\n}\n");
+    CHECK(passes({"a|^/dev/sd[a-a]$|", "a|^/dev/sd[a-a][0-9]|", "r|.*|"}, "/dev/sda2"));
+    CHECK_FALSE(passes({"a|^/dev/sd[a-a]$|", "a|^/dev/sd[a-a][0-9]|", "r|.*|"}, "/dev/sdb"));
+    CHECK(with_vm_disks(after, 1) == after);
     for (const char* fine :
          {"devices { filter = [ \"a/.*/\" ] }", "devices/filter=[]", "filter", "",
           "filter = [ \"a|lvm-pv-uuid|\", \"r|.*|\" ]", "myfilter=[\"r/.*/\"]"}) {
         CAPTURE(fine);
-        CHECK(with_vm_disks(fine) == fine);
+        CHECK(with_vm_disks(fine, 1) == fine);
     }
 }
 
@@ -51,6 +58,10 @@ TEST_CASE("the devices file goes if the copy has all that it lists") {
     CHECK(rewrite_devices_file("# x\nVERSION=1.1.1\n" + line, copy).what == DevicesFile::remove);
     CHECK(rewrite_devices_file(line, {}).what == DevicesFile::keep);
     CHECK(rewrite_devices_file("", copy).what == DevicesFile::keep);
+    CHECK(rewrite_devices_file(line, copy, Elsewhere::volumes_to_come).what ==
+          DevicesFile::rewrite);
+    CHECK(rewrite_devices_file("IDTYPE=crypt_uuid IDNAME=x PVID=AbC\n", copy).after ==
+          "IDTYPE=crypt_uuid IDNAME=x PVID=AbC\n");
     const DevicesRewrite both = rewrite_devices_file(
         line + "IDTYPE=sys_wwid IDNAME=naa.2 DEVNAME=/dev/sdb PVID=San\n", copy);
     CHECK(both.what == DevicesFile::rewrite);

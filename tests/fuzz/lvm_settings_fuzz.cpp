@@ -10,8 +10,8 @@ using namespace coldspare::fixup;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    const std::string once = with_vm_disks(text);
-    if (with_vm_disks(once) != once) {
+    const std::string once = with_vm_disks(text, 2);
+    if (with_vm_disks(once, 2) != once) {
         std::abort();
     }
     const std::vector<GuestVolume> volumes{
