@@ -1,5 +1,6 @@
 #include "fixup/ask.hpp"
 
+#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "fixup/appliance_client.hpp"
 
@@ -59,6 +60,26 @@ RepairReport ask_appliance(const FixupRequest& request, const Question& question
         asked.disks.push_back(fs::absolute(disk));
     }
     return run_appliance(request.appliance, asked, request.timeout, note, std::move(stop));
+}
+
+FixupResult result_of(const FixupRequest& request, std::vector<fs::path> disks,
+                      Accelerator accelerator, RepairReport report) {
+    FixupResult made{
+        .overlays = std::move(disks), .accelerator = accelerator, .report = std::move(report)};
+    for (const ImageRequest& each : request.images) {
+        made.base_roots.push_back(each.base_root);
+    }
+    return made;
+}
+
+Binding binding_of(const FixupRequest& request, Accelerator accelerator,
+                   const RepairReport& report) {
+    return {.created = utc_timestamp(),
+            .program = request.program,
+            .accelerator = std::string(accelerator_word(accelerator)),
+            .root = request.root,
+            .wishes = request.wishes,
+            .report = report};
 }
 
 void check_no_obstacle(const FixupRequest& request, const RepairReport& report) {

@@ -1,10 +1,12 @@
 #pragma once
 
+#include "fixup/binding.hpp"
 #include "fixup/fixup.hpp"
 #include "fixup/protocol.hpp"
 
 #include <filesystem>
 #include <stop_token>
+#include <sys/types.h>
 #include <vector>
 
 namespace coldspare::fixup {
@@ -30,6 +32,18 @@ struct Question {
 /// Starts it once. Blocks; throws what run_appliance() throws.
 [[nodiscard]] RepairReport ask_appliance(const FixupRequest& request, const Question& question,
                                          const NoteCallback& note, std::stop_token stop);
+
+/// What a run says that has changed nothing yet.
+[[nodiscard]] FixupResult result_of(const FixupRequest& request,
+                                    std::vector<std::filesystem::path> disks,
+                                    Accelerator accelerator, RepairReport report);
+
+/// The binding of a run, still without its layers.
+[[nodiscard]] Binding binding_of(const FixupRequest& request, Accelerator accelerator,
+                                 const RepairReport& report);
+
+/// Diffs in a report may show lines of files that only root reads inside the copy.
+inline constexpr mode_t report_mode = 0600;
 
 /// Throws Error if something that the copy needs cannot be fixed.
 void check_no_obstacle(const FixupRequest& request, const RepairReport& report);

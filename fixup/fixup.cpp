@@ -1,6 +1,5 @@
 #include "fixup/fixup.hpp"
 
-#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "fixup/ask.hpp"
@@ -21,9 +20,6 @@ namespace coldspare::fixup {
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Diffs in it may show lines of files that only root reads inside the copy.
-constexpr mode_t report_mode = 0600;
 
 /// The report at `path`. A file of that name which is something else is not ours to overwrite.
 std::optional<Binding> our_binding(const fs::path& path) {
@@ -174,12 +170,7 @@ private:
     }
 
     [[nodiscard]] FixupResult result(RepairReport report) const {
-        FixupResult made{
-            .overlays = overlays(), .accelerator = accelerator_, .report = std::move(report)};
-        for (const ImageRequest& each : request_.images) {
-            made.base_roots.push_back(each.base_root);
-        }
-        return made;
+        return result_of(request_, overlays(), accelerator_, std::move(report));
     }
 
     [[nodiscard]] FixupResult build() const {
@@ -204,12 +195,7 @@ private:
 
     [[nodiscard]] Binding binding(const std::deque<NewOverlay>& fresh,
                                   const RepairReport& report) const {
-        Binding binding{.created = utc_timestamp(),
-                        .program = request_.program,
-                        .accelerator = std::string(accelerator_word(accelerator_)),
-                        .root = request_.root,
-                        .wishes = request_.wishes,
-                        .report = report};
+        Binding binding = binding_of(request_, accelerator_, report);
         for (std::size_t i = 0; i < fresh.size(); ++i) {
             const fs::path& path = standing_[i].path();
             binding.layers.push_back({.base = backing_name(path, bases_[i]->path()),

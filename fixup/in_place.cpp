@@ -1,6 +1,5 @@
 #include "fixup/in_place.hpp"
 
-#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/process.hpp"
@@ -224,12 +223,7 @@ private:
     }
 
     [[nodiscard]] FixupResult result(RepairReport report) const {
-        FixupResult made{
-            .overlays = devices(), .accelerator = accelerator_, .report = std::move(report)};
-        for (const ImageRequest& each : request_.images) {
-            made.base_roots.push_back(each.base_root);
-        }
-        return made;
+        return result_of(request_, devices(), accelerator_, std::move(report));
     }
 
     [[nodiscard]] FixupResult build() const {
@@ -271,12 +265,7 @@ private:
             ranges.push_back(ranges_of(overlays[i], stop_));
             write_undo_file(files_[i].undo, files_[i].device, files_[i].root, ranges.back());
         }
-        Binding binding{.created = utc_timestamp(),
-                        .program = request_.program,
-                        .accelerator = std::string(accelerator_word(accelerator_)),
-                        .root = request_.root,
-                        .wishes = request_.wishes,
-                        .report = report};
+        Binding binding = binding_of(request_, accelerator_, report);
         for (std::size_t i = 0; i < files_.size(); ++i) {
             note_(fmt::format("writing to '{}'", files_[i].device.string()));
             write_to_device(overlays[i], files_[i], stop_);
@@ -285,7 +274,7 @@ private:
                                       .written = hex_of(sum_of(files_[i].device, ranges[i]))});
         }
         for (const Files& files : files_) {
-            write_file_atomically(files.report, encode_binding(binding), 0600);
+            write_file_atomically(files.report, encode_binding(binding), report_mode);
         }
     }
 
