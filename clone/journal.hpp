@@ -35,7 +35,7 @@ struct JournalContent {
 };
 
 /// Reads what append() has written, up to the first record that is not whole. Throws Error if the
-/// head is not that of a journal. Bytes: docs/FORMATS.md 6.
+/// head is not that of a journal. Bytes: docs/FORMATS.md 2.
 [[nodiscard]] JournalContent parse_journal(std::string_view content);
 
 /// The same from a file; nothing if there is none.

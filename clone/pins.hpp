@@ -10,7 +10,7 @@
 
 namespace coldspare::clone {
 
-/// A machine that this one is paired with (docs/FORMATS.md 5).
+/// A machine that this one is paired with (docs/FORMATS.md 6).
 struct Pin {
     std::string name;
     Fingerprint fingerprint{};

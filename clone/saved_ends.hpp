@@ -12,7 +12,7 @@ namespace coldspare::clone {
 inline constexpr std::uint64_t saved_length = std::uint64_t{1} << 20;
 
 struct SavedEnds {
-    std::filesystem::path description; ///< NAME.json, docs/FORMATS.md 6
+    std::filesystem::path description; ///< NAME.json, docs/FORMATS.md 10
     std::filesystem::path first;
     std::filesystem::path last;
 };

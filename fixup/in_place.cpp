@@ -111,6 +111,9 @@ std::vector<ByteRange> ranges_of(const fs::path& overlay, std::stop_token stop) 
                     std::move(stop));
     std::vector<ByteRange> ranges;
     const json map = json::parse(result.out, nullptr, false);
+    if (!map.is_array()) { // nothing would be saved, and everything written
+        throw Error(fmt::format("'qemu-img map' of '{}' printed no list", overlay.string()));
+    }
     try {
         for (const json& entry : map) {
             if (entry.at("depth") != 0) {
@@ -298,11 +301,13 @@ std::vector<fs::path> undo_in_place(const std::vector<ImageRequest>& images) {
     check_distinct(images);
     std::vector<Files> all;
     std::vector<Fd> locks;
+    std::vector<std::unique_ptr<BaseImage>> unused; // nobody has them in use
     for (const ImageRequest& each : images) {
         all.emplace_back(each);
         make_parent_directories(all.back().overlay, "");
         locks.push_back(lock_of(all.back()));
-        const BaseImage unused(each.image, {}, BaseKind::file_or_device); // nobody has it in use
+        unused.push_back(
+            std::make_unique<BaseImage>(each.image, std::stop_token(), BaseKind::file_or_device));
         if (state_of(all.back()) == State::written_to) {
             refuse_written(all.back(), "put back");
         }

@@ -113,7 +113,7 @@ BaseImage::BaseImage(fs::path path, std::stop_token stop, BaseKind kind)
     const struct stat status = status_of(fd_.get(), path_);
     if (kind == BaseKind::file_or_device && S_ISBLK(status.st_mode)) {
         // O_EXCL on a device: not while it is mounted, or part of something that is in use.
-        const Fd alone = open_file(path_, O_RDONLY | O_EXCL);
+        alone_ = open_file(path_, O_RDONLY | O_EXCL);
     } else if (!S_ISREG(status.st_mode)) {
         throw refusal(fmt::format("fix '{}': it is not an image file", path_.string()),
                       "name the raw image, or the block device, that holds the clone");

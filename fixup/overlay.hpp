@@ -38,6 +38,7 @@ public:
 private:
     std::filesystem::path path_;
     Fd fd_;
+    Fd alone_; ///< of a device: nobody mounts it, or makes it part of something, meanwhile
     FileStamp stamp_;
 };
 
