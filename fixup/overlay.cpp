@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -113,7 +114,13 @@ BaseImage::BaseImage(fs::path path, std::stop_token stop, BaseKind kind)
     const struct stat status = status_of(fd_.get(), path_);
     if (kind == BaseKind::file_or_device && S_ISBLK(status.st_mode)) {
         // O_EXCL on a device: not while it is mounted, or part of something that is in use.
-        alone_ = open_file(path_, O_RDONLY | O_EXCL);
+        alone_ = Fd(::open(path_.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+        if (!alone_) {
+            throw refusal(fmt::format("fix '{}': {}", path_.string(),
+                                      errno == EBUSY ? "it is mounted, or part of something in use"
+                                                     : std::strerror(errno)),
+                          "'coldspare disks' shows what uses it");
+        }
     } else if (!S_ISREG(status.st_mode)) {
         throw refusal(fmt::format("fix '{}': it is not an image file", path_.string()),
                       "name the raw image, or the block device, that holds the clone");
