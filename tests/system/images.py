@@ -20,6 +20,7 @@ VARIANTS = {
     "bond-server": ("physical-server", "bond"),
     "uefi-server": ("layered-server", "uefi"),
     "lvm-server": ("layered-server", "lvm"),
+    "dracut-server": ("layered-server", "dracut"),
     "mirror-server": ("layered-server", "mirror"),
     "luks-server": ("layered-server", "luks"),
     "legacy-server": ("layered-server", "legacy"),

@@ -98,17 +98,18 @@ def judge_base(fixed):
     check(images.sha256(fixed.base) == fixed.digest, "the clone is the same file, byte for byte")
 
 
-def judge_plain_differences(fixed):
-    """What has changed on a disk of plain partitions, of which the first is the root."""
+def judge_plain_differences(fixed, points=("/",)):
+    """What has changed on a disk of plain partitions, of which the first ones are mounted at `points`."""
     chapter("what has changed")
     flat = images.to_raw(fixed.overlay, harness.work("flat.img"))
-    (root_at, root_length), *_ = images.partitions(fixed.base)
-    different = images.tree_differences(fixed.base, flat, root_at, root_length)
+    different = []
+    for point, place in zip(points, images.partitions(fixed.base)):
+        different += [_path(point, path[1:]) for path in images.tree_differences(fixed.base, flat, *place)]
+        end = sum(place)
     _judge_files(different, fixed.result)
     check(images.first_difference(fixed.base, flat, 440, 512) is None, "the partition table is the server's")
-    end = root_at + root_length
     check(images.first_difference(fixed.base, flat, end, fixed.base.stat().st_size) is None,
-          "and so is everything behind the root")
+          f"and so is everything behind {' and '.join(points)}")
     flat.unlink()
     judge_base(fixed)
 

@@ -84,7 +84,7 @@ class Vm:
         self.errors = harness.work(f"qemu-{Vm.count}.err")
         with open(self.errors, "wb") as errors:
             self.process = harness.start([
-                "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-smp", "2", "-m", memory,
+                "qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-m", memory,
                 # A plain processor and no display: each feature more is a module that the guest loads, and "max"
                 # with VGA took 55 s to the login prompt where this takes 41.
                 "-cpu", "qemu64,-svm", "-nodefaults", "-display", "none", "-no-reboot",
