@@ -124,6 +124,16 @@ std::size_t printable_length(std::string_view text) {
 
 } // namespace
 
+std::vector<std::string_view> words_of(std::string_view line) {
+    std::vector<std::string_view> words;
+    while (!(line = trim(line)).empty()) {
+        const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
+        words.push_back(line.substr(0, end));
+        line.remove_prefix(end);
+    }
+    return words;
+}
+
 std::string printable(std::string_view text) {
     std::string result;
     result.reserve(text.size());

@@ -24,6 +24,9 @@ namespace coldspare {
 /// `text` without blanks (space, tab, CR, LF) at both ends.
 [[nodiscard]] std::string_view trim(std::string_view text);
 
+/// The words of `line`, between spaces and tabs.
+[[nodiscard]] std::vector<std::string_view> words_of(std::string_view line);
+
 /// `text` with every byte that a terminal would act on, or that is not UTF-8, replaced by '?': for
 /// names from outside.
 [[nodiscard]] std::string printable(std::string_view text);

@@ -33,7 +33,8 @@ void add_system(const MachineSources& machine, Inventory& all);
 [[nodiscard]] std::vector<std::string> names_in(const std::filesystem::path& directory);
 
 /// `text` without what is a password in it: the value of each word or option "...password=",
-/// "...passwd=", "pass=", "...secret=" becomes "***".
+/// "...passwd=", "pass=", "...secret=" becomes "***", and so does the password in
+/// "user=NAME%PASSWORD" and all before the '@' in "netroot=iscsi:NAME:PASSWORD@HOST".
 [[nodiscard]] std::string without_passwords(std::string_view text);
 
 /// The PARTUUID of the partition that a load option of UEFI names (UEFI 2.10 3.1.3 and 10.3.5.1),

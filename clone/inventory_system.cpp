@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <optional>
 
 namespace coldspare::clone::inventory {
 
@@ -16,16 +17,6 @@ namespace {
 bool is_there(const fs::path& path) {
     std::error_code none;
     return fs::exists(fs::symlink_status(path, none));
-}
-
-std::vector<std::string_view> words_of(std::string_view line) {
-    std::vector<std::string_view> words;
-    while (!(line = trim(line)).empty()) {
-        const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
-        words.push_back(line.substr(0, end));
-        line.remove_prefix(end);
-    }
-    return words;
 }
 
 /// The value of KEY=value or KEY="value" in a file of such lines.
@@ -199,11 +190,50 @@ std::vector<std::string> bound_volumes(std::string_view crypttab) {
     return volumes;
 }
 
+bool ends_with_word(std::string_view key, std::string_view word) {
+    const std::size_t from = key.size() - std::min(key.size(), word.size());
+    return std::ranges::equal(key.substr(from), word, {}, [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+}
+
+/// A part of a value.
+struct Secret {
+    std::size_t at = 0;
+    std::size_t length = 0;
+};
+
+/// What is secret in KEY=VALUE. mount.cifs(8) has "password2=" and "user=NAME%PASSWORD",
+/// dracut.cmdline(7) "netroot=iscsi:NAME:PASSWORD@HOST...".
+std::optional<Secret> secret_in(std::string_view key, std::string_view value) {
+    constexpr std::array<std::string_view, 6> secrets{"password", "passwd", "passphrase",
+                                                      "pass",     "secret", "credential"};
+    constexpr std::array<std::string_view, 2> users{"user", "username"};
+    constexpr std::string_view iscsi = "iscsi:";
+    while (!key.empty() && key.back() >= '0' && key.back() <= '9') {
+        key.remove_suffix(1);
+    }
+    const auto ends_with_any = [key](const auto& words) {
+        return std::ranges::any_of(
+            words, [key](std::string_view word) { return ends_with_word(key, word); });
+    };
+    if (ends_with_any(secrets)) {
+        return Secret{.at = 0, .length = value.size()};
+    }
+    if (const std::size_t percent = value.find('%');
+        percent != std::string_view::npos && ends_with_any(users)) {
+        return Secret{.at = percent + 1, .length = value.size() - percent - 1};
+    }
+    if (const std::size_t at = value.rfind('@');
+        value.starts_with(iscsi) && at != std::string_view::npos) {
+        return Secret{.at = iscsi.size(), .length = at - iscsi.size()};
+    }
+    return std::nullopt;
+}
+
 } // namespace
 
 std::string without_passwords(std::string_view text) {
-    constexpr std::array<std::string_view, 6> keys{
-        "password=", "passwd=", "passphrase=", "pass=", "secret=", "credential="};
     std::string result;
     while (!text.empty()) {
         const std::size_t equals = text.find('=');
@@ -211,16 +241,14 @@ std::string without_passwords(std::string_view text) {
             return result += text;
         }
         result += text.substr(0, equals + 1);
-        const bool is_secret = std::ranges::any_of(keys, [&result](std::string_view key) {
-            const std::size_t from = result.size() - std::min(result.size(), key.size());
-            return std::ranges::equal(std::string_view(result).substr(from), key, {}, [](char c) {
-                return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-            });
-        });
+        const std::string_view key = std::string_view(result).substr(0, result.size() - 1);
+        std::string_view word = text.substr(equals + 1);
+        word = word.substr(0, word.find_first_of(", \t\r\n"));
         text.remove_prefix(equals + 1);
-        if (is_secret) {
+        if (const std::optional<Secret> secret = secret_in(key, word)) {
+            text.remove_prefix(secret->at + secret->length);
+            result += word.substr(0, secret->at);
             result += "***";
-            text.remove_prefix(std::min(text.find_first_of(", \t\r\n"), text.size()));
         }
     }
     return result;

@@ -27,16 +27,6 @@ std::string unescaped(std::string_view text) {
     return printable(plain);
 }
 
-std::vector<std::string_view> words_of(std::string_view line) {
-    std::vector<std::string_view> words;
-    while (!(line = trim(line)).empty()) {
-        const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
-        words.push_back(line.substr(0, end));
-        line.remove_prefix(end);
-    }
-    return words;
-}
-
 } // namespace
 
 std::vector<Mount> parse_mounts(std::string_view table) {

@@ -15,26 +15,11 @@ namespace coldspare::fixup {
 
 namespace {
 
-constexpr std::uint64_t largest_text = std::uint64_t{1} << 20;
 constexpr std::uint64_t largest_core_image = std::uint64_t{8} << 20;
 constexpr std::uint64_t largest_stage = std::uint64_t{512} << 10;
 constexpr std::uint64_t largest_environment = std::uint64_t{64} << 10;
 constexpr std::uint64_t sector_bytes = 512;
 constexpr std::size_t most_stages = 32;
-
-bool exists(Guest& guest, const std::string& path) {
-    return guest.status(path).kind != FileKind::absent;
-}
-
-/// The text of a file, or nothing if it is absent, a directory or larger than any such file is.
-std::optional<std::string> text_of(Guest& guest, const std::string& path,
-                                   std::uint64_t limit = largest_text) {
-    const FileStatus status = guest.status(path);
-    if (status.kind != FileKind::file || status.size > limit) {
-        return std::nullopt;
-    }
-    return guest.read(path, limit);
-}
 
 /// The path that is there, or nothing.
 std::string first_of(Guest& guest, std::initializer_list<const char*> paths) {

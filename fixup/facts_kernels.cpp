@@ -19,18 +19,13 @@ constexpr std::uint64_t largest_initramfs = std::uint64_t{256} << 20;
 constexpr std::size_t most_kernels = 20;
 constexpr std::size_t most_entries = 100;
 
-bool exists(Guest& guest, const std::string& path) {
-    return guest.status(path).kind != FileKind::absent;
-}
-
 bool is_file(Guest& guest, const std::string& path) {
     return guest.status(path).kind == FileKind::file;
 }
 
-std::string text_of(Guest& guest, const std::string& path, std::uint64_t limit = largest_text) {
-    const FileStatus status = guest.status(path);
-    return status.kind == FileKind::file && status.size <= limit ? guest.read(path, limit)
-                                                                 : std::string();
+std::string text_or_empty(Guest& guest, const std::string& path,
+                          std::uint64_t limit = largest_text) {
+    return text_of(guest, path, limit).value_or("");
 }
 
 /// The first of them that is an ordinary file, or empty.
@@ -85,7 +80,7 @@ void find_in_boot(Guest& guest, KernelList& list) {
 
 /// /boot/MACHINE/VERSION/linux, as kernel-install lays it out.
 void find_by_machine(Guest& guest, KernelList& list) {
-    const std::string machine(trim(text_of(guest, "/etc/machine-id")));
+    const std::string machine(trim(text_or_empty(guest, "/etc/machine-id")));
     if (!is_plain(machine)) {
         return;
     }
@@ -125,25 +120,25 @@ BootMenu boot_menu(Guest& guest) {
         directories.push_back("/boot/efi/EFI/" + name);
     }
     for (const std::string& directory : directories) {
-        std::string config = text_of(guest, directory + "/grub.cfg");
+        std::string config = text_or_empty(guest, directory + "/grub.cfg");
         if (menu.grub_config.empty() && (config.find("menuentry") != std::string::npos ||
                                          config.find("blscfg") != std::string::npos)) {
             menu.grub_config = std::move(config);
         }
         if (menu.grub_environment.empty()) {
-            menu.grub_environment = text_of(guest, directory + "/grubenv");
+            menu.grub_environment = text_or_empty(guest, directory + "/grubenv");
         }
     }
-    menu.legacy_menu = text_of(guest, "/boot/grub/menu.lst");
+    menu.legacy_menu = text_or_empty(guest, "/boot/grub/menu.lst");
     if (menu.legacy_menu.empty()) {
-        menu.legacy_menu = text_of(guest, "/boot/grub/grub.conf");
+        menu.legacy_menu = text_or_empty(guest, "/boot/grub/grub.conf");
     }
-    menu.legacy_saved = text_of(guest, "/boot/grub/default");
+    menu.legacy_saved = text_or_empty(guest, "/boot/grub/default");
     const std::string entries = "/boot/loader/entries";
     for (const std::string& name : guest.names_in(entries)) {
         if (name.ends_with(".conf") && menu.entries.size() < most_entries) {
             menu.entries[name.substr(0, name.size() - 5)] =
-                text_of(guest, fmt::format("{}/{}", entries, name));
+                text_or_empty(guest, fmt::format("{}/{}", entries, name));
         }
     }
     return menu;
@@ -162,10 +157,10 @@ void sort_kernels(Guest& guest, std::vector<KernelFacts>& kernels) {
 void read_modules(Guest& guest, KernelFacts& kernel) {
     const std::string directory = "/lib/modules/" + kernel.version;
     kernel.builtin =
-        module_names(text_of(guest, directory + "/modules.builtin", largest_module_list));
-    kernel.builtin.merge(builtin_by_config(text_of(guest, "/boot/config-" + kernel.version)));
+        module_names(text_or_empty(guest, directory + "/modules.builtin", largest_module_list));
+    kernel.builtin.merge(builtin_by_config(text_or_empty(guest, "/boot/config-" + kernel.version)));
     kernel.modules = parse_modules_dep(
-        text_of(guest, directory + "/modules.dep", largest_module_list), kernel.version);
+        text_or_empty(guest, directory + "/modules.dep", largest_module_list), kernel.version);
     for (const auto& [name, module] : kernel.modules) {
         kernel.loadable.insert(name);
     }
@@ -257,9 +252,9 @@ InitramfsFacts gather_initramfs(Guest& guest) {
     const GuestSystem system = guest.system();
     InitramfsFacts facts{.builder = builder_of(guest, system)};
     const std::string directory = "/etc/initramfs-tools";
-    std::string configuration = text_of(guest, directory + "/initramfs.conf");
+    std::string configuration = text_or_empty(guest, directory + "/initramfs.conf");
     for (const std::string& name : guest.names_in(directory + "/conf.d")) {
-        configuration += "\n" + text_of(guest, directory + "/conf.d/" + name);
+        configuration += "\n" + text_or_empty(guest, directory + "/conf.d/" + name);
     }
     facts.mode = modules_setting(configuration);
     // "i386" to "i686": the appliance's kernel has 64 bits, and the programs would see that.

@@ -100,4 +100,18 @@ public:
     [[nodiscard]] virtual std::string disk_name(unsigned disk) const = 0;
 };
 
+[[nodiscard]] inline bool exists(Guest& guest, const std::string& path) {
+    return guest.status(path).kind != FileKind::absent;
+}
+
+/// A file, or nothing if it is absent, a directory or larger than any such file is.
+[[nodiscard]] inline std::optional<std::string> text_of(Guest& guest, const std::string& path,
+                                                        std::uint64_t limit) {
+    const FileStatus status = guest.status(path);
+    if (status.kind != FileKind::file || status.size > limit) {
+        return std::nullopt;
+    }
+    return guest.read(path, limit);
+}
+
 } // namespace coldspare::fixup

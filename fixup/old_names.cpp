@@ -100,9 +100,14 @@ std::vector<std::string> boot_device_names(const FileTree& files) {
     return names;
 }
 
+DeviceNames device_names(const GuestSystem& system, const FileTree& files,
+                         const std::optional<Inventory>& inventory) {
+    return {system, boot_device_names(files), root_name(files), multipath_aliases(files),
+            inventory};
+}
+
 DeviceNames old_device_names(const Facts& facts) {
-    return {facts.system, boot_device_names(facts.files), root_name(facts.files),
-            multipath_aliases(facts.files), facts.inventory};
+    return device_names(facts.system, facts.files, facts.inventory);
 }
 
 std::set<std::string> multipath_aliases(const FileTree& files) {

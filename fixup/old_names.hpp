@@ -33,6 +33,10 @@ inline constexpr std::string_view root_was = "# coldspare fixup: / was ";
 /// The device names that the system starts with: of fstab, crypttab and the kernel's arguments.
 [[nodiscard]] std::vector<std::string> boot_device_names(const FileTree& files);
 
+/// Who the names in these files mean. Files that are not in the tree say nothing.
+[[nodiscard]] DeviceNames device_names(const GuestSystem& system, const FileTree& files,
+                                       const std::optional<Inventory>& inventory);
+
 /// Who the old machine's names mean; from the files as they were, so that every fix sees the same.
 [[nodiscard]] DeviceNames old_device_names(const Facts& facts);
 

@@ -5,6 +5,7 @@
 #include "base/handle.hpp"
 #include "base/text.hpp"
 #include "fixup/facts_boot.hpp"
+#include "fixup/old_names.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,12 +13,15 @@
 #include <guestfs.h>
 
 #include <algorithm>
+#include <map>
 
 namespace coldspare::fixup {
 
 namespace {
 
 constexpr std::size_t longest_passphrase = std::size_t{1} << 20;
+constexpr std::int64_t longest_fstab = std::int64_t{1} << 20;
+constexpr const char* fstab = "/etc/fstab";
 
 /// Where, and what.
 using Mounts = std::vector<std::pair<std::string, std::string>>;
@@ -62,29 +66,59 @@ std::string choose_root(Appliance& appliance, const std::string& wanted) {
     return wanted.empty() ? roots.front() : wanted;
 }
 
-Mounts mount_all(Appliance& appliance, const std::string& root) {
+/// What the server called what it mounted, by where.
+std::map<std::string, std::string> names_in_fstab(const FileTree& files) {
+    std::map<std::string, std::string> names;
+    for (const TableLine& line : table_lines(files.text_or_empty(fstab))) {
+        if (line.fields.size() > 1) {
+            names.emplace(line.fields[1].text, line.fields[0].text);
+        }
+    }
+    return names;
+}
+
+FileTree read_fstab(Appliance& appliance) {
+    FileTree files;
+    if (guestfs_is_file(appliance.handle(), fstab) == 1 &&
+        guestfs_filesize(appliance.handle(), fstab) <= longest_fstab) {
+        std::size_t size = 0;
+        const CString text(guestfs_read_file(appliance.handle(), fstab, &size));
+        appliance.check(text ? 0 : -1, "reading the copy's /etc/fstab");
+        files.put(fstab, {.content = std::string(text.get(), size), .readable = true});
+    }
+    return files;
+}
+
+/// Mounts by /etc/fstab what belongs below the root. The library takes the names there for names of
+/// the appliance; where they depended on the server's hardware, what they meant is known better.
+Mounts mount_rest(Appliance& appliance, const std::string& root, const GuestSystem& system) {
+    const FileTree files = read_fstab(appliance);
+    const DeviceNames meant = device_names(system, files, std::nullopt);
+    const std::map<std::string, std::string> names = names_in_fstab(files);
     const std::vector<std::string> pairs = appliance.strings(
         guestfs_inspect_get_mountpoints(appliance.handle(), root.c_str()), "inspection");
     Mounts mounts;
-    Mounts mounted;
     for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
-        // What fstab calls "/" may be a name that only the server had: the root is known.
-        mounts.emplace_back(pairs[i], pairs[i] == "/" ? root : pairs[i + 1]);
+        const auto name = names.find(pairs[i]);
+        const GuestVolume* volume = name == names.end() ? nullptr : meant.find(name->second);
+        if (pairs[i] != "/") {
+            mounts.emplace_back(pairs[i], volume != nullptr ? volume->device : pairs[i + 1]);
+        }
     }
     std::ranges::sort(mounts, {},
                       [](const auto& mount) { return std::pair(mount.first.size(), mount.first); });
+    Mounts mounted;
     for (const auto& [point, source] : mounts) {
         if (guestfs_mount(appliance.handle(), source.c_str(), point.c_str()) == 0) {
             mounted.emplace_back(point, source);
-        } else if (point == "/" || point.starts_with("/boot") || point.starts_with("/usr")) {
+        } else if (point.starts_with("/boot") || point.starts_with("/usr")) {
             appliance.fail(fmt::format("mounting {} of the copy", point));
         } // else a data disk that was not cloned, say: nothing here needs it
     }
     return mounted;
 }
 
-GuestVolume describe(Appliance& appliance, const std::string& device, const GuestSystem& system,
-                     const Mounts& mounts) {
+GuestVolume describe(Appliance& appliance, const std::string& device, const GuestSystem& system) {
     GuestVolume volume{
         .device = device,
         .format = format_of(appliance, device),
@@ -111,17 +145,11 @@ GuestVolume describe(Appliance& appliance, const std::string& device, const Gues
             }
         }
     }
-    for (const auto& [point, source] : mounts) {
-        // Of a Btrfs volume its subvolumes are mounted; the shortest path comes first.
-        if (volume.mount_point.empty() &&
-            (source == device || source.starts_with(fmt::format("btrfsvol:{}/", device)))) {
-            volume.mount_point = point;
-        }
-    }
     return volume;
 }
 
-void describe_volumes(Appliance& appliance, const Mounts& mounts, GuestSystem& system) {
+/// Returns what the library calls each of the volumes.
+std::vector<std::string> describe_volumes(Appliance& appliance, GuestSystem& system) {
     std::vector<std::string> devices =
         appliance.strings(guestfs_list_partitions(appliance.handle()), "listing partitions");
     // Pairs of a volume and its format; the partitions among them are known.
@@ -138,7 +166,22 @@ void describe_volumes(Appliance& appliance, const Mounts& mounts, GuestSystem& s
             guestfs_part_get_parttype(appliance.handle(), Appliance::disk_name(disk).c_str())));
     }
     for (const std::string& device : devices) {
-        system.volumes.push_back(describe(appliance, device, system, mounts));
+        system.volumes.push_back(describe(appliance, device, system));
+    }
+    return devices;
+}
+
+void mark_mounted(GuestSystem& system, const std::vector<std::string>& devices,
+                  const std::string& point, const std::string& source) {
+    system.mount_points.push_back(point);
+    for (std::size_t i = 0; i < system.volumes.size(); ++i) {
+        GuestVolume& volume = system.volumes[i];
+        // Of a Btrfs volume its subvolumes are mounted; the shortest path comes first.
+        if (volume.mount_point.empty() &&
+            (source == devices[i] || source == volume.device ||
+             source.starts_with(fmt::format("btrfsvol:{}/", devices[i])))) {
+            volume.mount_point = point;
+        }
     }
 }
 
@@ -236,11 +279,13 @@ GuestSystem mount_system(Appliance& appliance, const std::string& wanted) {
     system.runs_programs = runs_here(system.arch);
     system.package_format = appliance.text(
         guestfs_inspect_get_package_format(appliance.handle(), root.c_str()), "inspection");
-    const Mounts mounts = mount_all(appliance, root);
-    for (const auto& [point, source] : mounts) {
-        system.mount_points.push_back(point);
+    appliance.check(guestfs_mount(appliance.handle(), root.c_str(), "/"),
+                    "mounting the root of the copy");
+    const std::vector<std::string> devices = describe_volumes(appliance, system);
+    mark_mounted(system, devices, "/", root);
+    for (const auto& [point, source] : mount_rest(appliance, root, system)) {
+        mark_mounted(system, devices, point, source);
     }
-    describe_volumes(appliance, mounts, system);
     mount_esp(appliance, system);
     return system;
 }

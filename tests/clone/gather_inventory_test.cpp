@@ -361,6 +361,10 @@ TEST_CASE("passwords do not leave the machine") {
     CHECK(without_passwords("a=b\nPassword=x y,pass=1,z=2\npasswd=") ==
           "a=b\nPassword=*** y,pass=***,z=2\npasswd=***");
     CHECK(without_passwords("compass=north x_secret=1\tb") == "compass=*** x_secret=***\tb");
+    CHECK(without_passwords("//s/a /a cifs user=joe%x,password2=y,ro 0 0") ==
+          "//s/a /a cifs user=joe%***,password2=***,ro 0 0");
+    CHECK(without_passwords("netroot=iscsi:joe:x@10.0.0.1::::iqn.a:b ro user=joe root=UUID=1%2") ==
+          "netroot=iscsi:***@10.0.0.1::::iqn.a:b ro user=joe root=UUID=1%2");
 }
 
 } // namespace coldspare::clone
