@@ -53,7 +53,8 @@ FixPlan install(const PlanInput& input, const BootChoice& choice) {
                              "--device-map=/dev/null 2>&1); echo \"$said\"; "
                              "case $said in *Done.*) sync ;; *) exit 1 ;; esac",
                              words, facts.boot.legacy_shell),
-         .why = choice.wrong});
+         .why = choice.wrong,
+         .hint = std::string(hint)});
     return plan;
 }
 
