@@ -167,22 +167,36 @@ std::string backing_name(const fs::path& overlay, const fs::path& base) {
 
 NewOverlay::NewOverlay(fs::path path, const BaseImage& base, std::stop_token stop)
     : path_(std::move(path)), partial_(path_.string() + ".partial") {
-    lock_ = open_file(partial_, O_RDWR | O_CREAT, 0600);
-    bool ours = ::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0;
-    // The run that held the lock may have renamed the file away in between.
-    struct stat named {};
-    ours = ours && ::stat(partial_.c_str(), &named) == 0 &&
-           named.st_ino == status_of(lock_.get(), partial_).st_ino;
-    if (!ours) {
-        throw Error(fmt::format("another run is building '{}'", path_.string()),
-                    "wait until it has ended", ExitStatus::locked);
-    }
+    lock_ = lock_new_file();
     try {
         create(base, std::move(stop));
     } catch (...) {
         ::unlink(partial_.c_str());
         throw;
     }
+}
+
+/// What a killed run left is not written to: its appliance may need a moment to end, and would
+/// still have it open. A new file takes its place, under the lock of the old one.
+Fd NewOverlay::lock_new_file() const {
+    const auto lock = [this](int flags) {
+        Fd file(::open(partial_.c_str(), flags | O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        if (!file && errno != EEXIST) {
+            throw system_error(fmt::format("cannot create '{}'", partial_.string()), errno);
+        }
+        struct stat named {};
+        // The run that held the lock may have renamed the file away in between.
+        if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 ||
+            ::stat(partial_.c_str(), &named) != 0 ||
+            named.st_ino != status_of(file.get(), partial_).st_ino) {
+            throw Error(fmt::format("another run is building '{}'", path_.string()),
+                        "wait until it has ended", ExitStatus::locked);
+        }
+        return file;
+    };
+    const Fd old = lock(0);
+    ::unlink(partial_.c_str());
+    return lock(O_EXCL);
 }
 
 NewOverlay::~NewOverlay() {

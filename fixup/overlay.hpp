@@ -64,6 +64,7 @@ public:
 private:
     enum class State { partial, installed, kept };
 
+    [[nodiscard]] Fd lock_new_file() const;
     void create(const BaseImage& base, std::stop_token stop) const;
 
     std::filesystem::path path_;

@@ -262,6 +262,18 @@ TEST_CASE("a second fixup of the same overlay is locked out") {
     CHECK(fs::exists(bench.partial()));
 }
 
+TEST_CASE("what is left of a killed run may still be open in its appliance") {
+    const FixupBench bench;
+    write_file_atomically(bench.partial(), "QFI\xfb" + std::string(4096, '\0'));
+    const Fd dying = open_file(bench.partial(), O_RDWR);
+    struct flock qemu {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 200, .l_pid = 0
+    };
+    REQUIRE(::fcntl(dying.get(), F_OFD_SETLK, &qemu) == 0);
+    CHECK(bench.run(bench.request()).changed);
+    CHECK(fs::exists(bench.overlay()));
+}
+
 TEST_CASE("an image that is not raw is refused by its format") {
     const FixupBench bench;
     write_file_atomically(bench.image(), "QFI\xfb" + std::string(4096, '\0'));
