@@ -113,10 +113,4 @@ private:
 /// Reads the file and parses it. Throws Error.
 [[nodiscard]] std::unique_ptr<ConfigFile> open_config(const std::filesystem::path& path);
 
-/// The word of `words` that is nearest to `word`, if it is near enough to be a slip of the fingers:
-/// one change for up to four letters, two for up to eight, three beyond. A change is a letter too
-/// many, too few, another, or two exchanged. Empty if there is none.
-[[nodiscard]] std::string_view nearest_word(std::string_view word,
-                                            const std::vector<std::string_view>& words);
-
 } // namespace coldspare

@@ -111,13 +111,4 @@ TEST_CASE("what is no TOML is named by its line") {
           "'mail.toml' has 1048577 bytes, and 1048576 are the most that a configuration can have");
 }
 
-TEST_CASE("the nearest word is a slip of the fingers away") {
-    const std::vector<std::string_view> words{"memory", "cpus", "firmware"};
-    CHECK(nearest_word("memroy", words) == "memory");
-    CHECK(nearest_word("cpu", words) == "cpus");
-    CHECK(nearest_word("firmwrae", words) == "firmware");
-    CHECK(nearest_word("disks", words).empty());
-    CHECK(nearest_word(std::string(100, 'm'), words).empty());
-}
-
 } // namespace coldspare
