@@ -36,8 +36,8 @@ home_of() {
     nlohmann/*) echo '*.cpp' ;;
     iostream | ostream | cstdio | stdio.h | fmt/ostream.h | fmt/color.h) echo '@(cli/*|fixup/appliance/main.cpp)' ;;
     toml++/*) echo 'base/config.cpp' ;;
-    pugixml.hpp) echo 'standby/domain_xml.cpp' ;;
-    libvirt/*) echo 'standby/libvirt/*.cpp' ;;
+    pugixml.hpp) echo 'standby/@(domain_xml|capabilities).cpp' ;;
+    libvirt/*) echo 'standby/libvirt/@(*.cpp|library.hpp)' ;;
     ldap.h | curl/* | boost/*)
       echo 'nothing: give it its one file in tests/lint/layering.sh' ;;
     *) echo '*' ;;
@@ -58,6 +58,8 @@ check_include() {
         complain "$where: $folder/ may not include $used/ ($header)"
       elif [[ $path == fixup/appliance/* && $file != fixup/appliance/* ]]; then
         complain "$where: the helper's headers stay with the helper ($header)"
+      elif [[ $path == standby/libvirt/* && $file != standby/libvirt/* ]]; then
+        complain "$where: libvirt's types stay in standby/libvirt/ ($header)"
       fi
       ;;
     '<'*)
