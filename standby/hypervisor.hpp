@@ -54,7 +54,12 @@ public:
     virtual void define(const std::string& xml) = 0;
     /// Of one that does not run; its disks and the firmware's variables stay.
     virtual void undefine(const std::string& domain) = 0;
-    /// Starts one that is defined.
+    /// Replaces the element of `name_space` in the definition's metadata, and where it runs also
+    /// there: how a standby becomes active, and cold again. The guard (standby/guard) lets nothing
+    /// start that is marked as cold.
+    virtual void set_metadata(const std::string& domain, const std::string& element,
+                              const std::string& name_space) = 0;
+    /// Starts one that is defined, from its disks: a saved memory is thrown away.
     virtual void start(const std::string& domain) = 0;
     /// Starts one that is gone when it ends.
     virtual void start_transient(const std::string& xml) = 0;
@@ -68,6 +73,7 @@ public:
     [[nodiscard]] virtual std::string ask_agent(const std::string& domain,
                                                 const std::string& command, int seconds) = 0;
 
+    /// Those that are active, by name.
     [[nodiscard]] virtual std::vector<std::string> networks() = 0;
     /// Makes and starts a network that is gone when the machine restarts.
     virtual void create_network(const std::string& xml) = 0;
@@ -79,6 +85,11 @@ public:
 /// Connects. An empty `uri` means the embedded driver below `state_directory`
 /// (qemu:///embed?root=STATE/libvirt). Throws Error; its hint says how to get libvirt, or how to
 /// start it.
+///
+/// The embedded driver (standby/libvirt/embedded.hpp): what it runs goes on when the program ends,
+/// and the next one takes it over. Only one process at a time can connect; another one waits for
+/// twenty seconds and gets an Error (`locked`). A process that has connected has it until it ends,
+/// and can have no other state directory.
 [[nodiscard]] std::unique_ptr<Hypervisor>
 connect_hypervisor(const std::string& uri, const std::filesystem::path& state_directory);
 
