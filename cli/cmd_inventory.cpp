@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/program.hpp"
+#include "cli/table.hpp"
 #include "clone/gather_inventory.hpp"
 
 #include <CLI/CLI.hpp>
@@ -10,38 +11,12 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
 namespace coldspare::cli {
 
 namespace {
-
-using Row = std::vector<std::string>;
-
-/// Columns as wide as their widest word, two blanks apart.
-void print_table(Output& output, const std::vector<Row>& rows) {
-    std::vector<std::size_t> widths;
-    for (const Row& row : rows) {
-        widths.resize(std::max(widths.size(), row.size()));
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            widths[i] = std::max(widths[i], row[i].size());
-        }
-    }
-    for (const Row& row : rows) {
-        std::string line = " ";
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            line += fmt::format(" {:<{}} ", row[i], widths[i]);
-        }
-        line.erase(line.find_last_not_of(' ') + 1);
-        output.line(line);
-    }
-}
-
-std::string or_dash(const std::string& text) {
-    return text.empty() ? "-" : text;
-}
 
 std::string belongs_to(const NicFacts& nic) {
     if (!nic.master.empty()) {
