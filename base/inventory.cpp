@@ -207,12 +207,23 @@ MappedDevice read_mapped(const Members& member) {
         .name = member.text("name"), .uuid = member.text("uuid"), .below = member.texts("below")};
 }
 
+IscsiSession read_session(const Members& session) {
+    return {.target = session.text("target"),
+            .portal = session.text("portal"),
+            .address = session.text("address"),
+            .initiator = session.text("initiator"),
+            .disks = session.texts("disks")};
+}
+
 Inventory read_inventory(const Members& all) {
     return {.created = all.text("created"),
             .program = all.text("program"),
             .hostname = all.text("hostname"),
             .system = all.text("system"),
             .architecture = all.text("architecture"),
+            .cpus = all.small("cpus"),
+            .cpu_model = all.text("cpu_model"),
+            .memory = all.number("memory", UINT64_MAX),
             .kernel = all.text("kernel"),
             .cmdline = all.text("cmdline"),
             .modules = all.texts("modules"),
@@ -225,6 +236,7 @@ Inventory read_inventory(const Members& all) {
             .disks = all.rows("disks", read_disk),
             .file_systems = all.rows("file_systems", read_file_system),
             .mapped = all.rows("mapped", read_mapped),
+            .iscsi_sessions = all.rows("iscsi_sessions", read_session),
             .fstab = all.file("fstab"),
             .crypttab = all.file("crypttab"),
             .mdstat = all.file("mdstat"),

@@ -75,6 +75,17 @@ struct MappedDevice {
     bool operator==(const MappedDevice&) const = default;
 };
 
+/// A session with an iSCSI target that was open.
+struct IscsiSession {
+    std::string target;    ///< its name: "iqn.2003-01.org.linux-iscsi.storage1:mail"
+    std::string portal;    ///< "192.0.2.50:3260", "[fd00::1]:3260": as it was configured
+    std::string address;   ///< the same of the connection: another one where the target sent it on
+    std::string initiator; ///< the machine's own name in it
+    std::vector<std::string> disks; ///< that it gives: "/dev/sdb"
+
+    bool operator==(const IscsiSession&) const = default;
+};
+
 /// Everything. Device names are those of the machine at that moment.
 struct Inventory {
     std::string created; ///< RFC 3339, by the machine's clock
@@ -82,6 +93,9 @@ struct Inventory {
     std::string hostname;
     std::string system;       ///< "Debian GNU/Linux 12 (bookworm)"
     std::string architecture; ///< "x86_64"
+    unsigned cpus = 0;        ///< processors that are switched on, each thread of a core
+    std::string cpu_model;    ///< "Intel(R) Xeon(R) CPU E5-2630 v4 @ 2.20GHz"
+    std::uint64_t memory = 0; ///< bytes that the kernel has: a little less than are built in
     std::string kernel;       ///< "6.1.0-38-amd64"
     std::string cmdline;      ///< what it was started with
     std::vector<std::string> modules;
@@ -98,6 +112,7 @@ struct Inventory {
     std::vector<InventoryDisk> disks;
     std::vector<FileSystemFacts> file_systems;
     std::vector<MappedDevice> mapped;
+    std::vector<IscsiSession> iscsi_sessions;
 
     std::string fstab;    ///< /etc/fstab, passwords taken out
     std::string crypttab; ///< /etc/crypttab, likewise

@@ -48,6 +48,14 @@ json to_json(const MappedDevice& device) {
     return {{"name", device.name}, {"uuid", device.uuid}, {"below", device.below}};
 }
 
+json to_json(const IscsiSession& session) {
+    return {{"target", session.target},
+            {"portal", session.portal},
+            {"address", session.address},
+            {"initiator", session.initiator},
+            {"disks", session.disks}};
+}
+
 template <typename Row>
 json list_of(const std::vector<Row>& rows) {
     json list = json::array();
@@ -64,6 +72,9 @@ std::string encoded(const Inventory& all) {
                 {"hostname", all.hostname},
                 {"system", all.system},
                 {"architecture", all.architecture},
+                {"cpus", all.cpus},
+                {"cpu_model", all.cpu_model},
+                {"memory", all.memory},
                 {"kernel", all.kernel},
                 {"cmdline", all.cmdline},
                 {"modules", all.modules},
@@ -75,6 +86,7 @@ std::string encoded(const Inventory& all) {
                 {"disks", list_of(all.disks)},
                 {"file_systems", list_of(all.file_systems)},
                 {"mapped", list_of(all.mapped)},
+                {"iscsi_sessions", list_of(all.iscsi_sessions)},
                 {"fstab", all.fstab},
                 {"crypttab", all.crypttab},
                 {"mdstat", all.mdstat},
@@ -140,9 +152,10 @@ void fit(NicFacts& nic) {
 
 void fit(Inventory& all) {
     for (std::string* text :
-         {&all.created, &all.program, &all.hostname, &all.system, &all.architecture, &all.kernel,
-          &all.cmdline, &all.firmware, &all.boot_disk, &all.root_uuid, &all.initramfs_tool,
-          &all.glibc_version, &all.systemd_version, &all.selinux, &all.selinux_configured}) {
+         {&all.created, &all.program, &all.hostname, &all.system, &all.architecture, &all.cpu_model,
+          &all.kernel, &all.cmdline, &all.firmware, &all.boot_disk, &all.root_uuid,
+          &all.initramfs_tool, &all.glibc_version, &all.systemd_version, &all.selinux,
+          &all.selinux_configured}) {
         fit(*text);
     }
     for (std::string* file : {&all.fstab, &all.crypttab, &all.mdstat, &all.multipath_bindings}) {
@@ -157,6 +170,7 @@ void fit(Inventory& all) {
     shorten(all.disks);
     shorten(all.file_systems);
     shorten(all.mapped);
+    shorten(all.iscsi_sessions);
     for (NicFacts& nic : all.nics) {
         fit(nic);
     }
@@ -177,6 +191,13 @@ void fit(Inventory& all) {
         fit(device.name);
         fit(device.uuid);
         fit(device.below);
+    }
+    for (IscsiSession& session : all.iscsi_sessions) {
+        for (std::string* text :
+             {&session.target, &session.portal, &session.address, &session.initiator}) {
+            fit(*text);
+        }
+        fit(session.disks);
     }
 }
 
@@ -203,12 +224,13 @@ std::string encode_inventory(Inventory inventory) {
     fit(inventory);
     std::string text = encoded(inventory);
     // A host with thousands of containers or of paths to its disks. What can be missed best first.
-    const std::array<void (*)(Inventory&), 11> less{
+    const std::array<void (*)(Inventory&), 12> less{
         [](Inventory& all) { all.services_active.clear(); },
         drop_virtual,
         [](Inventory& all) { all.modules.clear(); },
         drop_links,
         [](Inventory& all) { all.multipath_bindings.clear(); },
+        [](Inventory& all) { all.iscsi_sessions.clear(); },
         [](Inventory& all) { all.mapped.clear(); },
         [](Inventory& all) { all.file_systems.clear(); },
         [](Inventory& all) { all.services_enabled.clear(); },

@@ -48,9 +48,25 @@ void print_disks(Output& output, const Inventory& all) {
     print_table(output, rows);
 }
 
+void print_sessions(Output& output, const Inventory& all) {
+    if (all.iscsi_sessions.empty()) {
+        return;
+    }
+    output.line(fmt::format("iSCSI sessions: {}", all.iscsi_sessions.size()));
+    std::vector<Row> rows;
+    for (const IscsiSession& session : all.iscsi_sessions) {
+        rows.push_back({session.target, or_dash(session.portal),
+                        fmt::format("{}", fmt::join(session.disks, " "))});
+    }
+    print_table(output, rows);
+}
+
 void print(Output& output, const Inventory& all) {
     output.line(fmt::format("{}: {}, kernel {} ({})", or_dash(all.hostname), or_dash(all.system),
                             or_dash(all.kernel), or_dash(all.architecture)));
+    output.line(fmt::format(
+        "processors: {} ({}), memory: {}", all.cpus == 0 ? "-" : fmt::format("{}", all.cpus),
+        or_dash(all.cpu_model), all.memory == 0 ? "-" : format_bytes(all.memory)));
     const std::string_view secure = !all.secure_boot   ? ""
                                     : *all.secure_boot ? ", Secure Boot on"
                                                        : ", Secure Boot off";
@@ -62,6 +78,7 @@ void print(Output& output, const Inventory& all) {
                                 : fmt::format("{}", fmt::join(all.root_disks, " and "))));
     print_nics(output, all);
     print_disks(output, all);
+    print_sessions(output, all);
     output.line(fmt::format("initramfs by {}, systemd {}, glibc {}, SELinux {}",
                             or_dash(all.initramfs_tool), or_dash(all.systemd_version),
                             or_dash(all.glibc_version), or_dash(all.selinux)));

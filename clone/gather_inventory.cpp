@@ -57,6 +57,7 @@ Inventory gather_inventory(const MachineSources& machine, std::string_view progr
     inventory::add_system(machine, all);
     inventory::add_nics(machine, all);
     inventory::add_disks(machine, all);
+    inventory::add_iscsi(machine, all);
     inventory::add_boot(machine, all);
     return all;
 }

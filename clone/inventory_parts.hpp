@@ -19,11 +19,17 @@ void add_disks(const MachineSources& machine, Inventory& all);
 /// inventory_boot.cpp: firmware, secure_boot, boot_disk, root_uuid, root_disks. After add_disks().
 void add_boot(const MachineSources& machine, Inventory& all);
 
+/// inventory_iscsi.cpp: iscsi_sessions.
+void add_iscsi(const MachineSources& machine, Inventory& all);
+
 /// inventory_system.cpp: all the rest.
 void add_system(const MachineSources& machine, Inventory& all);
 
 /// "/dev/sda1", "/dev/nvme0n1p1": the kernel's name of a partition.
 [[nodiscard]] std::string partition_name(const std::string& disk, unsigned number);
+
+/// How many processors a list of the kernel's names: "0-3,5" are five.
+[[nodiscard]] unsigned processors_in(std::string_view list);
 
 /// A whole file as it is; empty if it is not there, cannot be read or is longer than `limit`.
 [[nodiscard]] std::string content_of(const std::filesystem::path& file,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <optional>
 
 namespace coldspare::clone::inventory {
@@ -65,6 +66,31 @@ std::vector<std::string> loaded_modules(const fs::path& proc) {
     }
     std::ranges::sort(modules);
     return modules;
+}
+
+/// The value of a line "KEY : VALUE" in /proc/cpuinfo or /proc/meminfo, the first one.
+std::string told_by(const fs::path& file, std::string_view key) {
+    const std::string text = content_of(file, std::size_t{4} << 20); // of hundreds of processors
+    for (const std::string_view line : split_lines(text)) {
+        const std::size_t colon = line.find(':');
+        if (colon != std::string_view::npos && trim(line.substr(0, colon)) == key) {
+            return printable(trim(line.substr(colon + 1)));
+        }
+    }
+    return {};
+}
+
+/// "24684092 kB".
+std::uint64_t memory_of(const fs::path& proc) {
+    const std::string text = told_by(proc / "meminfo", "MemTotal");
+    std::uint64_t kib = 0;
+    std::from_chars(text.data(), text.data() + text.size(), kib);
+    return kib <= UINT64_MAX / 1024 ? kib * 1024 : 0;
+}
+
+std::string cpu_model(const fs::path& proc) {
+    const std::string model = told_by(proc / "cpuinfo", "model name");
+    return model.empty() ? told_by(proc / "cpuinfo", "cpu") : model; // x86; POWER
 }
 
 std::string initramfs_tool(const fs::path& root) {
@@ -233,6 +259,26 @@ std::optional<Secret> secret_in(std::string_view key, std::string_view value) {
 
 } // namespace
 
+unsigned processors_in(std::string_view list) {
+    constexpr unsigned most = 1U << 16;
+    unsigned count = 0;
+    while (!list.empty()) {
+        const std::string_view part = list.substr(0, list.find(','));
+        list.remove_prefix(std::min(part.size() + 1, list.size()));
+        const char* const end = part.data() + part.size();
+        unsigned first = 0;
+        const auto [dash, failed] = std::from_chars(part.data(), end, first);
+        unsigned last = first;
+        if (dash != end && *dash == '-') {
+            std::from_chars(dash + 1, end, last);
+        }
+        if (failed == std::errc() && last >= first && last < most) {
+            count += last - first + 1;
+        }
+    }
+    return std::min(count, most);
+}
+
 std::string without_passwords(std::string_view text) {
     std::string result;
     while (!text.empty()) {
@@ -260,6 +306,9 @@ void add_system(const MachineSources& machine, Inventory& all) {
     all.hostname = sysfs::attribute(kernel.proc / "sys/kernel/hostname");
     all.system = system_name(machine.root);
     all.architecture = machine.architecture;
+    all.cpus = processors_in(sysfs::attribute(kernel.sys / "devices/system/cpu/online"));
+    all.cpu_model = cpu_model(kernel.proc);
+    all.memory = memory_of(kernel.proc);
     all.kernel = sysfs::attribute(kernel.proc / "sys/kernel/osrelease");
     all.cmdline = printable(trim(without_passwords(content_of(kernel.proc / "cmdline"))));
     all.modules = loaded_modules(kernel.proc);

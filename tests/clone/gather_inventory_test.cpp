@@ -295,6 +295,9 @@ TEST_CASE("the system is told by its files") {
     FakeMachine machine;
     machine.sources().architecture = "x86_64";
     FakeSys::set(machine.proc("sys/kernel/hostname"), "mail\n");
+    FakeSys::set(machine.sys("devices/system/cpu/online"), "0-3,6\n");
+    FakeSys::set(machine.proc("cpuinfo"), "processor\t: 0\nmodel name\t: Some CPU\n\nx\n");
+    FakeSys::set(machine.proc("meminfo"), "MemTotal:       24684092 kB\nMemFree: 1 kB\n");
     FakeSys::set(machine.proc("sys/kernel/osrelease"), "6.1.0-38-amd64\n");
     FakeSys::set(machine.proc("cmdline"), "root=UUID=1 ro rd.iscsi.password=geheim quiet\n");
     FakeSys::set(machine.proc("modules"), "xfs 1 0 - Live\next4 2 1 - Live\n");
@@ -321,6 +324,9 @@ TEST_CASE("the system is told by its files") {
     const Inventory all = machine.gather();
     CHECK(all.hostname == "mail");
     CHECK(all.system == "Debian 12");
+    CHECK(all.cpus == 5);
+    CHECK(all.cpu_model == "Some CPU");
+    CHECK(all.memory == std::uint64_t{24684092} * 1024);
     CHECK(all.kernel == "6.1.0-38-amd64");
     CHECK(all.cmdline == "root=UUID=1 ro rd.iscsi.password=*** quiet");
     CHECK(all.modules == std::vector<std::string>{"ext4", "xfs"});
@@ -338,6 +344,16 @@ TEST_CASE("the system is told by its files") {
     CHECK(all.selinux == "permissive");
     CHECK(all.selinux_configured == "enforcing");
     CHECK(parse_inventory(encode_inventory(all)) == all);
+}
+
+TEST_CASE("processors are counted from the kernel's list of them") {
+    using inventory::processors_in;
+    CHECK(processors_in("0") == 1);
+    CHECK(processors_in("0-1,4-7,9") == 7);
+    for (const char* odd : {"", "x", ",", "5-3", "0-99999999", "-"}) {
+        CAPTURE(odd);
+        CHECK(processors_in(odd) == 0);
+    }
 }
 
 TEST_CASE("older systems have other names for the same") {
