@@ -43,5 +43,6 @@ std::unique_ptr<Command> make_receive_command();
 std::unique_ptr<Command> make_pair_command();
 std::unique_ptr<Command> make_verify_command();
 std::unique_ptr<Command> make_fixup_command();
+std::unique_ptr<Command> make_standby_command();
 
 } // namespace coldspare::cli

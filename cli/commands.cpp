@@ -6,7 +6,7 @@ namespace coldspare::cli {
 
 namespace {
 
-constexpr std::array<CommandEntry, 7> table{{
+constexpr std::array<CommandEntry, 8> table{{
     {"disks", "list the disks of this machine and what uses them", "coldspare disks",
      make_disks_command},
     {"inventory", "tell what this machine is: its network cards, disks, firmware and system",
@@ -21,6 +21,8 @@ constexpr std::array<CommandEntry, 7> table{{
      "coldspare verify /srv/standby/mail.img", make_verify_command},
     {"fixup", "make a clone bootable as a virtual machine, in an overlay",
      "coldspare fixup /srv/standby/mail.img --nic eth0=52:54:00:12:34:56", make_fixup_command},
+    {"standby", "define, show, list or remove the virtual machines around clones",
+     "coldspare standby define mail1", make_standby_command},
 }};
 
 } // namespace

@@ -29,4 +29,10 @@ void declare_state_dir(CLI::App& app, std::string& value) {
         ->capture_default_str();
 }
 
+void declare_config_dir(CLI::App& app, std::string& value) {
+    app.add_option("--config-dir", value, "where the files of standbys are")
+        ->type_name("DIR")
+        ->capture_default_str();
+}
+
 } // namespace coldspare::cli

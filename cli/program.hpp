@@ -15,6 +15,7 @@ namespace coldspare::cli {
 [[nodiscard]] std::string_view program_and_version();
 
 inline constexpr const char* default_state_dir = "/var/lib/coldspare";
+inline constexpr const char* default_config_dir = "/etc/coldspare";
 
 /// Said wherever an NBD export is read back.
 inline constexpr std::string_view read_back_over_nbd =
@@ -27,5 +28,8 @@ void declare_direct(CLI::App& app, std::string& value);
 
 /// --state-dir D
 void declare_state_dir(CLI::App& app, std::string& value);
+
+/// --config-dir D
+void declare_config_dir(CLI::App& app, std::string& value);
 
 } // namespace coldspare::cli
