@@ -2,12 +2,12 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "standby/xml.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <fmt/format.h>
-#include <pugixml.hpp>
 #include <utility>
 
 namespace coldspare::standby {
@@ -62,22 +62,22 @@ bool is_unfit(std::string_view name) {
 } // namespace
 
 DomainCapabilities parse_domain_capabilities(std::string_view xml) {
-    if (xml.size() > largest_capabilities) {
-        throw Error(fmt::format("the hypervisor's capabilities have {}, more than {}",
-                                format_bytes(xml.size()), format_bytes(largest_capabilities)));
+    const XmlElement all = parse_xml(xml);
+    if (all.name != "domainCapabilities") {
+        throw Error(fmt::format("the hypervisor's capabilities cannot be read: they are <{}>",
+                                printable(all.name)));
     }
-    pugi::xml_document document;
-    const pugi::xml_parse_result parsed = document.load_buffer(xml.data(), xml.size());
-    const pugi::xml_node all = document.child("domainCapabilities");
-    if (!parsed || !all) {
-        throw Error(fmt::format("the hypervisor's capabilities cannot be read: {}",
-                                parsed ? "no <domainCapabilities>" : parsed.description()));
-    }
-    DomainCapabilities result{.type = printable(all.child_value("domain")),
-                              .architecture = printable(all.child_value("arch"))};
-    for (const pugi::xml_node value : all.child("os").child("loader").children("value")) {
-        if (result.loaders.size() < most_loaders) {
-            result.loaders.push_back(printable(value.child_value()));
+    const auto text_of = [&all](std::string_view name) {
+        const XmlElement* child = all.child(name);
+        return child == nullptr ? std::string() : printable(child->text);
+    };
+    DomainCapabilities result{.type = text_of("domain"), .architecture = text_of("arch")};
+    const XmlElement* system = all.child("os");
+    const XmlElement* loader = system == nullptr ? nullptr : system->child("loader");
+    for (const XmlElement& value :
+         loader == nullptr ? std::vector<XmlElement>() : loader->children) {
+        if (value.name == "value" && result.loaders.size() < most_loaders) {
+            result.loaders.push_back(printable(value.text));
         }
     }
     return result;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,15 +9,14 @@
 /// (https://libvirt.org/formatdomaincaps.html), as far as a standby needs to know.
 namespace coldspare::standby {
 
-inline constexpr std::size_t largest_capabilities = std::size_t{4} << 20; ///< bytes of XML
-
 struct DomainCapabilities {
     std::string type;                 ///< "kvm", "qemu"
     std::string architecture;         ///< "x86_64"
     std::vector<std::string> loaders; ///< paths of firmware
 };
 
-/// Reads the XML. Throws Error if it is something else or too large. Texts come out printable().
+/// Reads the XML (standby/xml.hpp). Throws Error if it is something else or too large. Texts come
+/// out printable().
 [[nodiscard]] DomainCapabilities parse_domain_capabilities(std::string_view xml);
 
 /// A UEFI and the template of its variables; both empty if there is none.

@@ -1,4 +1,6 @@
 #include "standby/capabilities.hpp"
+
+#include "standby/xml.hpp"
 #include "tests/support/thrown.hpp"
 
 #include <doctest/doctest.h>
@@ -37,12 +39,11 @@ TEST_CASE("what is not there in the capabilities is empty") {
 
 TEST_CASE("what is not capabilities is an Error") {
     CHECK(thrown_by([] { static_cast<void>(parse_domain_capabilities("<domain/>")); }).message() ==
-          "the hypervisor's capabilities cannot be read: no <domainCapabilities>");
+          "the hypervisor's capabilities cannot be read: they are <domain>");
     CHECK_THROWS_AS(static_cast<void>(parse_domain_capabilities("<domainCapabilities>")), Error);
     CHECK_THROWS_AS(static_cast<void>(parse_domain_capabilities("")), Error);
-    CHECK_THROWS_AS(
-        static_cast<void>(parse_domain_capabilities(std::string(largest_capabilities + 1, ' '))),
-        Error);
+    CHECK_THROWS_AS(static_cast<void>(parse_domain_capabilities(std::string(largest_xml + 1, ' '))),
+                    Error);
 }
 
 TEST_CASE("the variables of a firmware lie beside it") {
