@@ -112,6 +112,12 @@ std::size_t printable_length(std::string_view text) {
     if (first < 0xc2 || first > 0xf4 || text.size() < length) {
         return 0;
     }
+    // What a shorter one would do for, surrogates and what is beyond U+10FFFF (RFC 3629 4).
+    const auto second = static_cast<unsigned char>(text[1]);
+    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
+        return 0;
+    }
     for (std::size_t i = 1; i < length; ++i) {
         if ((static_cast<unsigned char>(text[i]) & 0xc0U) != 0x80) {
             return 0;

@@ -361,16 +361,18 @@ StandbyFile parse_standby_file(const fs::path& path, std::string_view text) {
     ConfigFile file(path.string(), text);
     ConfigTable root = file.root();
     check_format(root, path);
-    for (const std::string_view section : {"source", "machine", "disk"}) {
+    for (const std::string_view section : {"source", "machine"}) {
         if (!root.has(section)) {
-            file.complain(0, section == "disk" ? "there is no [[disk]]"
-                                               : fmt::format("there is no [{}]", section));
+            file.complain(0, fmt::format("there is no [{}]", section));
         }
     }
     StandbyFile standby;
     standby.name = name_of(path, file);
     standby.source = read_source(root.table("source"), standby.name);
     standby.machine = read_machine(root, standby.name);
+    if (standby.machine.disks.empty()) {
+        file.complain(0, "there is no [[disk]]");
+    }
     standby.fixup = read_fixup(root.table("fixup"));
     standby.volumes = read_volumes(root);
     standby.drill = read_drill(root.table("drill"));

@@ -108,6 +108,16 @@ TEST_CASE("what is not UTF-8 is replaced byte by byte") {
         CAPTURE(text);
         CHECK(printable(text) == std::string(text.size(), '?'));
     }
+    for (const std::string_view text : {"\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+                                        "\xf4\x90\x80\x80"}) { // too long; surrogate; too large
+        CAPTURE(text);
+        CHECK(printable(text) == std::string(text.size(), '?'));
+    }
+    for (const std::string_view text :
+         {"\xe0\xa0\x80", "\xed\x9f\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
+        CAPTURE(text);
+        CHECK(printable(text) == text);
+    }
     CHECK(printable("\xc3(") == "?(");
 }
 

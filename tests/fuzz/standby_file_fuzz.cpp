@@ -1,8 +1,10 @@
 // Any bytes as a standby's file: it is understood or refused with complaints, and what was
-// understood keeps what the header promises.
+// understood keeps what the header promises. And any bytes as an inventory: the file that is
+// written from it is always understood.
 #include "base/error.hpp"
 #include "base/inventory.hpp"
 #include "standby/standby_file.hpp"
+#include "standby/standby_init.hpp"
 #include "standby/standby_rules.hpp"
 
 #include <cstddef>
@@ -48,6 +50,16 @@ void check(const StandbyFile& standby) {
     }
 }
 
+void write_from(std::string_view text) {
+    Inventory server;
+    try {
+        server = parse_inventory(text);
+    } catch (const Error&) {
+        return;
+    }
+    check(parse_standby_file("fuzz.toml", standby_text(server, {.name = "fuzz"})));
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -57,5 +69,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } catch (const Error& error) {
         require(error.status() == ExitStatus::usage && !error.message().empty());
     }
+    write_from(text);
     return 0;
 }

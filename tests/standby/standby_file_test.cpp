@@ -107,6 +107,8 @@ TEST_CASE("a standby's file that is nearly empty says what it lacks") {
                             "m.toml: there is no [machine]\n"
                             "m.toml: there is no [[disk]]\n"
                             "m.toml:1: 'format' is missing");
+    CHECK(complaints("format = 1\ndisk = []\n[source]\nlisten = '1'\n[machine]\ncpus = 1\n"
+                     "memory = '1GiB'\n") == "m.toml: there is no [[disk]]");
     CHECK(complaints("format = 1\n[source]\n[machine]\n[[disk]]\n[[nic]]\n[[volume]]\n") ==
           "m.toml:2: 'source.connect' is missing; write 'listen' if the server connects to us\n"
           "m.toml:3: 'machine.cpus' is missing\n"
