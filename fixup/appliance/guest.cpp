@@ -27,6 +27,7 @@ public:
         start_incomplete_arrays(appliance_);
         open_encrypted(appliance_, request.keys);
         system_ = mount_system(appliance_, request.root);
+        cover_run(appliance_);
     }
 
     void finish() override {

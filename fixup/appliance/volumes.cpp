@@ -238,6 +238,14 @@ void start_incomplete_arrays(Appliance& appliance) {
     }
 }
 
+void cover_run(Appliance& appliance) {
+    std::string script =
+        "test ! -d /sysroot/run -o -L /sysroot/run || mount -t tmpfs tmpfs /sysroot/run";
+    char* const words[] = {script.data(), nullptr};
+    static_cast<void>(appliance.text(guestfs_debug(appliance.handle(), "sh", words),
+                                     "mounting a /run for the copy's programs"));
+}
+
 void open_encrypted(Appliance& appliance, const std::vector<std::filesystem::path>& keys) {
     if (keys.empty()) {
         return;
