@@ -1,6 +1,7 @@
 #include "fixup/accelerator.hpp"
 
 #include "base/error.hpp"
+#include "base/files.hpp"
 #include "base/process.hpp"
 #include "fixup/facts.hpp"
 
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::chrono::seconds deadline{5};
+constexpr const char* fails_path = "/run/coldspare/kvm-fails";
 
 /// The newest kernel that this process may read, or an empty path.
 fs::path newest_kernel() {
@@ -60,6 +62,31 @@ bool kernel_speaks(const fs::path& kernel, std::stop_token stop) {
     return spoke;
 }
 
+/// Which start of this machine this is: random(4).
+std::string boot_id() {
+    try {
+        return read_file("/proc/sys/kernel/random/boot_id", 100);
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+bool is_remembered(const std::string& boot) {
+    try {
+        return !boot.empty() && read_file(fails_path, 100) == boot;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+void remember(const std::string& boot) {
+    try {
+        make_parent_directories(fails_path, "");
+        write_file_atomically(fails_path, boot);
+    } catch (const Error&) { // not root, say: then the next run tries again
+    }
+}
+
 } // namespace
 
 std::string_view accelerator_word(Accelerator accelerator) {
@@ -70,11 +97,19 @@ AcceleratorProbe probe_accelerator(std::stop_token stop) {
     if (::access("/dev/kvm", R_OK | W_OK) != 0) {
         return {Accelerator::tcg, "/dev/kvm cannot be used here"};
     }
+    const std::string boot = boot_id();
+    if (is_remembered(boot)) {
+        return {Accelerator::tcg,
+                fmt::format("no kernel started under KVM since this machine did (remove '{}' to "
+                            "try again)",
+                            fails_path)};
+    }
     const fs::path kernel = newest_kernel();
     if (kernel.empty()) {
         return {Accelerator::tcg, "no kernel in /boot to try KVM with"};
     }
     if (!kernel_speaks(kernel, stop)) {
+        remember(boot);
         return {Accelerator::tcg,
                 fmt::format("no kernel starts under KVM here within {} s", deadline.count())};
     }

@@ -22,7 +22,8 @@ struct AcceleratorProbe {
 /// Finds out whether KVM really runs a Linux kernel here: /dev/kvm may exist, and even run a BIOS,
 /// where a kernel hangs at its first instruction (nested virtualization that is only half there).
 /// Boots the newest kernel of this machine until it says "Linux version". Blocks for up to five
-/// seconds; any doubt means TCG. Throws only interrupted().
+/// seconds; any doubt means TCG. That it did not is remembered in /run/coldspare/kvm-fails until
+/// this machine starts again, if that can be written. Throws only interrupted().
 [[nodiscard]] AcceleratorProbe probe_accelerator(std::stop_token stop = {});
 
 } // namespace coldspare::fixup

@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "fixup/appliance/appliance.hpp"
+#include "fixup/appliance/listings.hpp"
 #include "fixup/appliance/volumes.hpp"
 
 #include <fmt/format.h>
@@ -9,14 +10,15 @@
 #include <guestfs.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 
 namespace coldspare::fixup {
 
 namespace {
 
-using StatNs = Handle<struct guestfs_statns, guestfs_free_statns>;
+/// Messages have at most 4 MiB.
+constexpr std::uint64_t in_one_message = std::uint64_t{1} << 20;
+
 using StatVfs = Handle<struct guestfs_statvfs, guestfs_free_statvfs>;
 
 class LibguestfsGuest final : public ApplianceGuest {
@@ -27,6 +29,7 @@ public:
         start_incomplete_arrays(appliance_);
         open_encrypted(appliance_, request.keys);
         system_ = mount_system(appliance_, request.root);
+        cover_run(appliance_);
     }
 
     void finish() override {
@@ -38,59 +41,30 @@ public:
     unsigned disk_count() const override { return appliance_.disk_count(); }
     std::string disk_name(unsigned disk) const override { return Appliance::disk_name(disk); }
 
-    FileStatus status(const std::string& path) override {
-        const StatNs info(guestfs_lstatns(handle(), path.c_str()));
-        if (!info) {
-            if (guestfs_last_errno(handle()) == ENOENT || guestfs_last_errno(handle()) == ENOTDIR) {
-                return {};
-            }
-            appliance_.fail(fmt::format("looking at '{}' inside the copy", path));
-        }
-        constexpr int64_t type_bits = 0170000;
-        const std::uint64_t size = static_cast<std::uint64_t>(info->st_size);
-        const mode_t mode = static_cast<mode_t>(info->st_mode & 07777);
-        switch (info->st_mode & type_bits) {
-        case 0100000:
-            return {FileKind::file, size, mode};
-        case 0040000:
-            return {FileKind::directory, size, mode};
-        case 0120000:
-            return {FileKind::symlink, size, mode};
-        default:
-            return {FileKind::other, size, mode};
-        }
-    }
-
+    FileStatus status(const std::string& path) override { return listings_.status(path); }
     std::vector<std::string> names_in(const std::string& directory) override {
-        const int is_directory = guestfs_is_dir_opts(handle(), directory.c_str(),
-                                                     GUESTFS_IS_DIR_OPTS_FOLLOWSYMLINKS, 1, -1);
-        appliance_.check(is_directory, fmt::format("looking at '{}' inside the copy", directory));
-        if (is_directory == 0) {
-            return {};
-        }
-        std::vector<std::string> names = appliance_.strings(guestfs_ls(handle(), directory.c_str()),
-                                                            fmt::format("listing '{}'", directory));
-        std::ranges::sort(names);
-        return names;
+        return listings_.names_in(directory);
     }
 
     std::string read(const std::string& path, std::uint64_t limit) override {
         const std::string what = fmt::format("reading '{}' inside the copy", path);
-        const int64_t size = guestfs_filesize(handle(), path.c_str());
+        const FileStatus known = status(path);
+        const int64_t size = known.kind == FileKind::file
+                                 ? static_cast<int64_t>(known.size)
+                                 : guestfs_filesize(handle(), path.c_str());
         appliance_.check(size < 0 ? -1 : 0, what);
         if (static_cast<std::uint64_t>(size) > limit) {
             throw Error(fmt::format("{}: it has {} bytes, and at most {} are read of such a file",
                                     what, size, limit));
         }
-        std::size_t length = 0;
-        const CString content(guestfs_read_file(handle(), path.c_str(), &length));
-        appliance_.check(content ? 0 : -1, what);
-        return {content.get(), length};
+        return static_cast<std::uint64_t>(size) <= in_one_message ? read_at_once(path, what)
+                                                                  : read_long(path, what);
     }
 
     void write(const std::string& path, std::string_view content, mode_t mode) override {
         const std::string what = fmt::format("writing '{}' inside the copy", path);
         const bool is_new = status(path).kind == FileKind::absent;
+        listings_.forget();
         appliance_.check(guestfs_write(handle(), path.c_str(), content.data(), content.size()),
                          what);
         if (is_new) {
@@ -103,15 +77,16 @@ public:
         if (status(path).kind != FileKind::file) { // the library would make one
             throw Error(fmt::format("{}: there is no such file", what));
         }
-        constexpr std::size_t piece = std::size_t{1} << 20; // messages have at most 4 MiB
-        for (; !bytes.empty(); bytes.remove_prefix(std::min(piece, bytes.size()))) {
-            const std::string_view part = bytes.substr(0, piece);
+        listings_.forget();
+        for (; !bytes.empty(); bytes.remove_prefix(std::min(in_one_message, bytes.size()))) {
+            const std::string_view part = bytes.substr(0, in_one_message);
             appliance_.check(guestfs_write_append(handle(), path.c_str(), part.data(), part.size()),
                              what);
         }
     }
 
     void remove(const std::string& path) override {
+        listings_.forget();
         appliance_.check(guestfs_rm(handle(), path.c_str()),
                          fmt::format("removing '{}' inside the copy", path));
     }
@@ -123,14 +98,17 @@ public:
         return target.get();
     }
     void make_link(const std::string& path, const std::string& target) override {
+        listings_.forget();
         appliance_.check(guestfs_ln_s(handle(), target.c_str(), path.c_str()),
                          fmt::format("making the link '{}' inside the copy", path));
     }
     void make_directory(const std::string& path) override {
+        listings_.forget();
         appliance_.check(guestfs_mkdir_mode(handle(), path.c_str(), 0755),
                          fmt::format("making the directory '{}' inside the copy", path));
     }
     void copy_file(const std::string& from, const std::string& to) override {
+        listings_.forget();
         appliance_.check(guestfs_cp(handle(), from.c_str(), to.c_str()),
                          fmt::format("copying '{}' to '{}' inside the copy", from, to));
     }
@@ -157,6 +135,7 @@ public:
     /// The library throws standard output away when a command fails, and "2>&1" then hides why: the
     /// status travels at the end of the output instead. LVM_SYSTEM_DIR is the appliance's own.
     CommandOutput run(const std::string& line) override {
+        listings_.forget();
         constexpr std::string_view mark = "\n__coldspare_status=";
         const std::string script = fmt::format(
             "unset LVM_SYSTEM_DIR\n( {}\n) 2>&1; s=$?; printf '\\n__coldspare_status=%s\\n' $s",
@@ -176,9 +155,8 @@ public:
     std::string read_disk(unsigned disk, std::uint64_t offset, std::uint64_t size) override {
         const std::string device = Appliance::disk_name(disk);
         std::string bytes;
-        constexpr std::uint64_t piece = std::uint64_t{1} << 20; // messages have at most 4 MiB
         while (bytes.size() < size) {
-            const std::uint64_t left = std::min(piece, size - bytes.size());
+            const std::uint64_t left = std::min(in_one_message, size - bytes.size());
             std::size_t got = 0;
             const CString part(
                 guestfs_pread_device(handle(), device.c_str(), static_cast<int>(left),
@@ -195,7 +173,23 @@ public:
 private:
     guestfs_h* handle() const { return appliance_.handle(); }
 
+    std::string read_at_once(const std::string& path, const std::string& what) {
+        std::size_t length = 0;
+        const CString content(
+            guestfs_pread(handle(), path.c_str(), static_cast<int>(in_one_message), 0, &length));
+        appliance_.check(content ? 0 : -1, what);
+        return {content.get(), length};
+    }
+    /// Through a temporary file of the library, which takes a while to set up.
+    std::string read_long(const std::string& path, const std::string& what) {
+        std::size_t length = 0;
+        const CString content(guestfs_read_file(handle(), path.c_str(), &length));
+        appliance_.check(content ? 0 : -1, what);
+        return {content.get(), length};
+    }
+
     Appliance appliance_;
+    Listings listings_{appliance_};
     GuestSystem system_;
 };
 

@@ -2,9 +2,10 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
-#include "base/handle.hpp"
 #include "base/text.hpp"
+#include "fixup/blkid_output.hpp"
 #include "fixup/facts_boot.hpp"
+#include "fixup/guest_text.hpp"
 #include "fixup/old_names.hpp"
 
 #include <fmt/format.h>
@@ -13,7 +14,9 @@
 #include <guestfs.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <tuple>
 
 namespace coldspare::fixup {
 
@@ -22,11 +25,10 @@ namespace {
 constexpr std::size_t longest_passphrase = std::size_t{1} << 20;
 constexpr std::int64_t longest_fstab = std::int64_t{1} << 20;
 constexpr const char* fstab = "/etc/fstab";
+constexpr std::uint64_t sector_bytes = 512; // in what blkid says, whatever the disk has
 
 /// Where, and what.
 using Mounts = std::vector<std::pair<std::string, std::string>>;
-
-using PartList = Handle<struct guestfs_partition_list, guestfs_free_partition_list>;
 
 std::string format_of(Appliance& appliance, const std::string& device) {
     return Appliance::optional_text(guestfs_vfs_type(appliance.handle(), device.c_str()));
@@ -118,55 +120,116 @@ Mounts mount_rest(Appliance& appliance, const std::string& root, const GuestSyst
     return mounted;
 }
 
-GuestVolume describe(Appliance& appliance, const std::string& device, const GuestSystem& system) {
-    GuestVolume volume{
-        .device = device,
-        .format = format_of(appliance, device),
-        .uuid = Appliance::optional_text(guestfs_vfs_uuid(appliance.handle(), device.c_str())),
-        .label = Appliance::optional_text(guestfs_vfs_label(appliance.handle(), device.c_str()))};
-    const CString whole(guestfs_part_to_dev(appliance.handle(), device.c_str()));
-    const int disk = whole ? guestfs_device_index(appliance.handle(), whole.get()) : -1;
-    const int number = whole ? guestfs_part_to_partnum(appliance.handle(), device.c_str()) : -1;
-    if (disk >= 0 && static_cast<unsigned>(disk) < appliance.disk_count() && number > 0) {
-        volume.disk = static_cast<unsigned>(disk);
-        volume.partition = static_cast<unsigned>(number);
-        volume.device = Appliance::disk_name(*volume.disk) + std::to_string(number);
-        volume.partition_type =
-            system.tables[*volume.disk] == "gpt"
-                ? Appliance::optional_text(
-                      guestfs_part_get_gpt_type(appliance.handle(), whole.get(), number))
-                : fmt::format("0x{:02x}",
-                              guestfs_part_get_mbr_id(appliance.handle(), whole.get(), number));
-        const PartList parts(guestfs_part_list(appliance.handle(), whole.get()));
-        for (std::uint32_t i = 0; parts && i < parts->len; ++i) {
-            if (parts->val[i].part_num == number) {
-                volume.start = parts->val[i].part_start;
-                volume.size = parts->val[i].part_size;
+/// What blkid(8) says of devices, all in one question: each of the library's costs up to a second
+/// where the appliance is emulated. `devices` are words of the shell.
+std::map<std::string, BlkidProperties> probe(Appliance& appliance, const std::string& devices) {
+    std::string script = fmt::format("for device in {}; do echo; echo DEVNAME=$device;"
+                                     " blkid -p -o export $device | grep -v ^DEVNAME=; done; true",
+                                     devices);
+    char* const words[] = {script.data(), nullptr};
+    return parse_blkid(
+        appliance.text(guestfs_debug(appliance.handle(), "sh", words), "looking at volumes"));
+}
+
+GuestVolume volume_from(const std::string& device, const BlkidProperties& said) {
+    return {.device = device,
+            .format = blkid_value(said, "TYPE"),
+            .uuid = blkid_value(said, "UUID"),
+            .label = blkid_value(said, "LABEL")};
+}
+
+/// As GuestVolume has it.
+std::string partition_type(const BlkidProperties& said) {
+    std::string type = blkid_value(said, "PART_ENTRY_TYPE");
+    if (type.starts_with("0x")) {
+        return fmt::format("0x{:02x}", blkid_number(said, "PART_ENTRY_TYPE"));
+    }
+    std::ranges::transform(type, type.begin(), [](char c) {
+        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
+    return type;
+}
+
+/// A volume, and what the library calls it.
+using Described = std::vector<std::pair<GuestVolume, std::string>>;
+
+/// The disks' tables, their partitions, and file systems that have a whole disk.
+Described describe_disks(Appliance& appliance, std::vector<std::string>& tables) {
+    Described volumes;
+    const std::map<std::string, BlkidProperties> found =
+        probe(appliance, "/dev/disk/guestfs/fixdisk*");
+    for (unsigned disk = 0; disk < appliance.disk_count(); ++disk) {
+        const std::string whole = Appliance::disk_name(disk);
+        const std::string name = fmt::format("/dev/sd{}", static_cast<char>('a' + disk));
+        const auto itself = found.find(whole);
+        const BlkidProperties none;
+        const BlkidProperties& said = itself == found.end() ? none : itself->second;
+        const std::string table = blkid_value(said, "PTTYPE");
+        tables.push_back(table == "dos" ? "msdos" : table);
+        if (table.empty() && !blkid_value(said, "TYPE").empty()) {
+            volumes.emplace_back(volume_from(whole, said), name);
+        }
+        for (const auto& [device, properties] : found) {
+            const std::uint64_t number = blkid_number(properties, "PART_ENTRY_NUMBER");
+            if (number == 0 || device != fmt::format("{}{}", whole, number)) {
+                continue;
             }
+            GuestVolume volume = volume_from(device, properties);
+            volume.disk = disk;
+            volume.partition = static_cast<unsigned>(number);
+            volume.partition_type = partition_type(properties);
+            volume.start = sector_bytes * blkid_number(properties, "PART_ENTRY_OFFSET");
+            volume.size = sector_bytes * blkid_number(properties, "PART_ENTRY_SIZE");
+            volumes.emplace_back(std::move(volume), fmt::format("{}{}", name, number));
         }
     }
-    return volume;
+    std::ranges::sort(volumes, {}, [](const auto& each) {
+        return std::tuple(each.first.disk, each.first.partition);
+    });
+    return volumes;
+}
+
+/// Logical volumes, arrays, opened LUKS volumes: what lies on the disks of `volumes`.
+Described describe_layers(Appliance& appliance, const Described& volumes) {
+    const auto has = [&volumes](std::string_view format) {
+        return std::ranges::any_of(volumes,
+                                   [&](const auto& each) { return each.first.format == format; });
+    };
+    std::vector<std::string> devices =
+        appliance.strings(guestfs_list_md_devices(appliance.handle()), "listing arrays");
+    const std::vector<std::string> mapped =
+        appliance.strings(guestfs_list_dm_devices(appliance.handle()), "listing opened volumes");
+    devices.insert(devices.end(), mapped.begin(), mapped.end());
+    if (has("LVM2_member") || !devices.empty()) {
+        const std::vector<std::string> logical =
+            appliance.strings(guestfs_lvs(appliance.handle()), "listing logical volumes");
+        devices.insert(devices.end(), logical.begin(), logical.end());
+    }
+    std::string words;
+    for (const std::string& device : devices) {
+        words += " " + shell_quoted(device);
+    }
+    Described layers;
+    const std::map<std::string, BlkidProperties> found = probe(appliance, words);
+    for (const std::string& device : devices) {
+        const auto said = found.find(device);
+        if (said != found.end() && !blkid_value(said->second, "TYPE").empty()) {
+            layers.emplace_back(volume_from(device, said->second), device);
+        }
+    }
+    return layers;
 }
 
 /// Returns what the library calls each of the volumes.
 std::vector<std::string> describe_volumes(Appliance& appliance, GuestSystem& system) {
-    std::vector<std::string> devices =
-        appliance.strings(guestfs_list_partitions(appliance.handle()), "listing partitions");
-    // Pairs of a volume and its format; the partitions among them are known.
-    const std::vector<std::string> others =
-        appliance.strings(guestfs_list_filesystems(appliance.handle()), "listing file systems");
-    for (std::size_t i = 0; i + 1 < others.size(); i += 2) {
-        if (!others[i].starts_with("btrfsvol:") &&
-            std::ranges::find(devices, others[i]) == devices.end()) {
-            devices.push_back(others[i]);
-        }
-    }
-    for (unsigned disk = 0; disk < appliance.disk_count(); ++disk) {
-        system.tables.push_back(Appliance::optional_text(
-            guestfs_part_get_parttype(appliance.handle(), Appliance::disk_name(disk).c_str())));
-    }
-    for (const std::string& device : devices) {
-        system.volumes.push_back(describe(appliance, device, system));
+    Described volumes = describe_disks(appliance, system.tables);
+    Described layers = describe_layers(appliance, volumes);
+    volumes.insert(volumes.end(), std::make_move_iterator(layers.begin()),
+                   std::make_move_iterator(layers.end()));
+    std::vector<std::string> devices;
+    for (auto& [volume, device] : volumes) {
+        system.volumes.push_back(std::move(volume));
+        devices.push_back(std::move(device));
     }
     return devices;
 }
@@ -236,6 +299,14 @@ void start_incomplete_arrays(Appliance& appliance) {
     if (!started.empty()) {
         appliance.check(guestfs_lvm_scan(appliance.handle(), 1), "looking for logical volumes");
     }
+}
+
+void cover_run(Appliance& appliance) {
+    std::string script =
+        "test ! -d /sysroot/run -o -L /sysroot/run || mount -t tmpfs tmpfs /sysroot/run";
+    char* const words[] = {script.data(), nullptr};
+    static_cast<void>(appliance.text(guestfs_debug(appliance.handle(), "sh", words),
+                                     "mounting a /run for the copy's programs"));
 }
 
 void open_encrypted(Appliance& appliance, const std::vector<std::filesystem::path>& keys) {

@@ -19,6 +19,10 @@ void start_incomplete_arrays(Appliance& appliance);
 /// has one passphrase; one newline at its end does not count. Throws Error if no key fits.
 void open_encrypted(Appliance& appliance, const std::vector<std::filesystem::path>& keys);
 
+/// Gives the copy's programs a /run of their own, which is gone with the appliance: what they leave
+/// there (dracut: /run/blkid) is not a file of the system. After mount_system(). Throws Error.
+void cover_run(Appliance& appliance);
+
 /// Finds the system (the one on `wanted`, or the only one), and mounts its file systems, shortest
 /// path first. /, /boot and /usr must be there; of the others, which may lie on disks that were not
 /// cloned, those that are. Throws Error.

@@ -42,7 +42,7 @@ using CString = coldspare::Handle<char, std::free>;
 
 // What the appliance of coldspare has, so that times can be compared.
 constexpr int memory_mib = 1536;
-constexpr int processors = 2;
+constexpr int processors = 1;
 
 /// How the disks that follow are opened.
 struct DiskOptions {

@@ -35,6 +35,8 @@ int check(const char* image) {
     expect(guest->run("no-such-program").status == 127, "a program that is absent is an answer");
     expect(guest->run(fmt::format("test -b {}", guest->disk_name(0))).status == 0,
            "commands find the disk by its label");
+    expect(guest->run("mountpoint -q /run").status == 0,
+           "what programs leave in /run stays in memory");
     guest->finish();
     return broken == 0 ? 0 : 1;
 }
