@@ -1,6 +1,7 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/program.hpp"
+#include "cli/standby_init.hpp"
 #include "cli/table.hpp"
 #include "standby/define.hpp"
 
@@ -77,13 +78,14 @@ nlohmann::json to_json(const StandbyFile& file, const StandbyView& view) {
 class StandbyCommand : public Command {
 public:
     void declare(CLI::App& app) override {
-        app.add_option("action", action_, "define, show, list, or remove")
-            ->type_name("define|show|list|remove")
+        app.add_option("action", action_, "init, define, show, list, or remove")
+            ->type_name("init|define|show|list|remove")
             ->required()
-            ->check(CLI::IsMember({"define", "show", "list", "remove"}));
+            ->check(CLI::IsMember({"init", "define", "show", "list", "remove"}));
         app.add_option("name", name_, "the standby: NAME of CONFIG-DIR/NAME.toml")
             ->type_name("NAME");
         app.add_flag("--plan", plan_, "define: show the machine's definition, and define nothing");
+        declare_init(app);
         declare_config_dir(app, config_dir_);
         declare_state_dir(app, state_dir_);
     }
@@ -91,6 +93,12 @@ public:
     ExitStatus run(Output& output, std::stop_token) override {
         if (plan_ && action_ != "define") {
             throw usage_error("--plan belongs to 'coldspare standby define'");
+        }
+        for (const CLI::Option* option : of_init_) {
+            if (action_ != "init" && option->count() > 0) {
+                throw usage_error(
+                    fmt::format("{} belongs to 'coldspare standby init'", option->get_name()));
+            }
         }
         if (action_ == "list") {
             if (!name_.empty()) {
@@ -104,6 +112,12 @@ public:
                                           action_),
                               "'coldspare standby list' shows them");
         }
+        if (action_ == "init") {
+            init_.name = name_;
+            init_.config_dir = config_dir_;
+            init_.overwrite = force_ ? Overwrite::allow : Overwrite::refuse;
+            return standby_init(output, init_);
+        }
         const StandbyFile file = read_standby_file(config_dir_, name_);
         if (action_ == "show") {
             return show(output, file);
@@ -112,6 +126,26 @@ public:
     }
 
 private:
+    void declare_init(CLI::App& app) {
+        of_init_ = {
+            app.add_option("--inventory", init_.inventory,
+                           "init: what 'coldspare inventory' or 'coldspare receive' wrote of the "
+                           "server (-: standard input); without it, this machine's own")
+                ->type_name("FILE"),
+            app.add_option("--output", init_.output,
+                           "init: write there (-: standard output), not to CONFIG-DIR/NAME.toml")
+                ->type_name("FILE"),
+            app.add_option("--connect", init_.connect,
+                           "init: where the server's 'coldspare send' listens")
+                ->type_name("HOST:PORT"),
+            app.add_option("--image-dir", init_.image_directory,
+                           "init: where the copies of its disks are kept")
+                ->type_name("DIR")
+                ->capture_default_str(),
+            app.add_flag("--force", force_, "init: write over a file that is there"),
+        };
+    }
+
     [[nodiscard]] DefineContext context() const {
         return {.state_directory = state_dir_,
                 .version = std::string(program_and_version()),
@@ -243,6 +277,9 @@ private:
     std::string action_;
     std::string name_;
     bool plan_ = false;
+    bool force_ = false;
+    StandbyInitOptions init_;
+    std::vector<const CLI::Option*> of_init_;
     std::string config_dir_ = default_config_dir;
     std::string state_dir_ = default_state_dir;
 };

@@ -21,7 +21,7 @@ constexpr std::array<CommandEntry, 8> table{{
      "coldspare verify /srv/standby/mail.img", make_verify_command},
     {"fixup", "make a clone bootable as a virtual machine, in an overlay",
      "coldspare fixup /srv/standby/mail.img --nic eth0=52:54:00:12:34:56", make_fixup_command},
-    {"standby", "define, show, list or remove the virtual machines around clones",
+    {"standby", "describe, define, show, list or remove the virtual machines around clones",
      "coldspare standby define mail1", make_standby_command},
 }};
 

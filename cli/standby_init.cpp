@@ -55,7 +55,7 @@ ExitStatus standby_init(Output& output, const StandbyInitOptions& options) {
                                        .image_directory = options.image_directory});
     // What is written here is what every other command reads.
     const standby::StandbyFile made = standby::parse_standby_file(options.name + ".toml", text);
-    nlohmann::json fields{{"standby", made.name}};
+    nlohmann::json fields{{"name", made.name}};
     if (options.output == "-") {
         for (const std::string_view line : split_lines(text)) {
             output.line(line);
