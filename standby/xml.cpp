@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
 #include <sstream>
+#include <string_view>
 
 namespace coldspare::standby {
 
@@ -81,7 +83,13 @@ XmlElement element_from(pugi::xml_node node, std::size_t depth) {
         throw Error(fmt::format("reading XML: more than {} elements in each other", deepest_xml));
     }
     XmlElement element{.name = node.name()};
+    std::set<std::string_view> names;
     for (const pugi::xml_attribute attribute : node.attributes()) {
+        // XML 1.0, 3.1: an attribute stands once in a tag; pugixml does not ask.
+        if (!names.insert(attribute.name()).second) {
+            throw Error(fmt::format("reading XML: '{}' has the attribute '{}' twice",
+                                    printable(element.name), printable(attribute.name())));
+        }
         element.attributes.push_back({.name = attribute.name(), .value = attribute.value()});
     }
     for (const pugi::xml_node child : node.children()) {
